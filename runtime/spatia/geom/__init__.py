@@ -1,0 +1,1 @@
+"""Poses, pinhole cameras and paths, in OpenCV axes and metres. numpy only."""

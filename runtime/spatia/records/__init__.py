@@ -1,0 +1,1 @@
+"""What travels between the stages: frozen dataclasses over numpy arrays. No behaviour beyond checking and packing."""
