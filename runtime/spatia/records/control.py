@@ -1,16 +1,65 @@
-"""Input and control as data: what devices said, and how the walker is to move."""
+"""Orders to the runtime as data: what a person, a script or an agent wants in a tick. A run is replayed from these."""
 
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from spatia.geom.pose import F64, check_poses
+from spatia.records.edits import Edit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InputSnapshot:
-    """One tick of input, already freed of the device: axes in -1..1, buttons by name."""
+class Motion:
+    """One tick of movement, relative to where the walker looks; already freed of any device."""
 
-    forward: float = 0.0
+    forward: float = 0.0  # -1..1, times the walking speed
     right: float = 0.0
     up: float = 0.0
-    yaw_rad: float = 0.0  # turn to the right, about the world's down axis
-    pitch_rad: float = 0.0  # look up
-    speed: float = 1.0  # multiple of the walking speed
-    pressed: tuple[str, ...] = ()  # actions that went down in this tick, sorted
+    yaw_rad: float = 0.0  # turn to the right in this tick, about the vertical
+    pitch_rad: float = 0.0  # look up in this tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FollowPath:
+    """Walk these poses, one a tick, and generate all of them."""
+
+    world_from_camera: F64  # [T, 4, 4]
+    prompt: str = ""
+
+    def __post_init__(self) -> None:
+        poses = np.array(check_poses(self.world_from_camera), order="C")
+        if poses.ndim != 3 or not len(poses):
+            raise ValueError(f"a path must have shape (T, 4, 4) with T >= 1; got {poses.shape}")
+        poses.flags.writeable = False
+        object.__setattr__(self, "world_from_camera", poses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyEdit:
+    """Change the memory by hand."""
+
+    edit: Edit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generate:
+    """Turn the poses walked since the last clip into a clip, however few they are."""
+
+    prompt: str = ""
+
+
+Order = Motion | FollowPath | ApplyEdit | Generate
+
+
+class InputSource(Protocol):
+    """The seam between whoever decides and the runtime. Polled on the main thread, once a tick."""
+
+    def poll(self, tick: int, *, idle: bool) -> tuple[Order, ...]:
+        """Orders for this tick. `idle` says that all earlier orders are carried out and committed."""
+        ...
+
+    @property
+    def exhausted(self) -> bool:
+        """True when nothing more will come."""
+        ...

@@ -1,0 +1,1 @@
+"""Where orders come from: a script, a recording, an agent."""
