@@ -1,0 +1,1 @@
+"""From frames to geometry: depth and confidence, masks of what moves, and points ready for the memory."""
