@@ -261,4 +261,5 @@ def _key_frames(step: F64, frames: int) -> npt.NDArray[np.intp]:
     """The frame [K] of each key: in proportion to the knots, and at least one apart."""
     knots = np.concatenate([[0.0], np.cumsum(step)])
     spare = frames - len(knots)
-    return np.arange(len(knots)) + np.round(spare * knots / knots[-1]).astype(np.intp)
+    delay: npt.NDArray[np.intp] = np.round(spare * knots / knots[-1]).astype(np.intp)
+    return np.arange(len(knots)) + delay

@@ -1,0 +1,259 @@
+"""A whole scene as frozen models. Any thread.
+
+`scene.schema.json` is made from here, so each field's description is what an editor shows.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from spatia.scene.schema_base import MAX_TEXT, NamedByValue, Part, ScenePath
+from spatia.scene.schema_edits import SceneEdit
+from spatia.scene.schema_paths import PathSegment, Start
+
+FORMAT_VERSION = 1
+
+Side = Annotated[int, Field(ge=16, le=4096)]
+Focal = Annotated[float, Field(gt=0, le=1e6)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+
+
+class Lens(Part):
+    """A pinhole camera in pixels, as measured for a recording."""
+
+    fx_px: Focal
+    fy_px: Focal
+    cx_px: float
+    cy_px: float
+    width_px: Annotated[int, Field(ge=1, le=16384)]
+    height_px: Annotated[int, Field(ge=1, le=16384)]
+
+
+class FrameSlice(Part):
+    """Which frames of a recording are used: first, first + every, ... below stop."""
+
+    first: Annotated[int, Field(ge=0)] = 0
+    stop: Annotated[int, Field(ge=1)] | None = None
+    every: Annotated[int, Field(ge=1)] = 1
+
+
+class ProceduralWorld(Part):
+    """A world that is computed and knows itself exactly."""
+
+    kind: Literal["procedural"]
+    name: Literal["room", "courtyard"]
+
+
+class RgbdWorld(Part):
+    """A folder of colour frames, depth frames and poses."""
+
+    kind: Literal["rgbd"]
+    path: ScenePath
+    color_intrinsics: Lens | None = Field(default=None, description="Where the folder's own do not fit the colour.")
+    depth_intrinsics: Lens | None = None
+    depth_scale_m: Annotated[float, Field(gt=0, le=10)] = Field(default=0.001, description="Metres per unit of depth.")
+    frames: FrameSlice = FrameSlice()
+
+
+class PlyWorld(Part):
+    """A point cloud, or the centres of 3D Gaussians, as a PLY file in metres with y downwards."""
+
+    kind: Literal["ply"]
+    path: ScenePath
+
+
+class SavedWorld(Part):
+    """A world that an earlier run saved."""
+
+    kind: Literal["saved"]
+    path: ScenePath
+
+
+class PhotoWorld(Part):
+    """A Spatia case folder: one photo with its intrinsics, camera path and prompt."""
+
+    kind: Literal["photo"]
+    path: ScenePath
+
+
+WorldSource = Annotated[
+    Annotated[ProceduralWorld, Tag("<procedural>")]
+    | Annotated[RgbdWorld, Tag("<rgbd>")]
+    | Annotated[PlyWorld, Tag("<ply>")]
+    | Annotated[SavedWorld, Tag("<saved>")]
+    | Annotated[PhotoWorld, Tag("<photo>")],
+    NamedByValue("kind", ("procedural", "rgbd", "ply", "saved", "photo")),
+]
+
+
+class Camera(Part):
+    """The camera that walks. Give a field of view, or focal lengths; with neither, the world's own lens is used."""
+
+    width_px: Side = 640
+    height_px: Side = 352
+    fov_y_deg: Annotated[float, Field(ge=5, le=150)] | None = None
+    fx_px: Focal | None = None
+    fy_px: Focal | None = Field(default=None, description="As fx_px where left out.")
+    cx_px: float | None = Field(default=None, description="The middle where left out.")
+    cy_px: float | None = Field(default=None, description="The middle where left out.")
+    start: Start | None = Field(default=None, description="The first pose; the world's own where left out.")
+
+    @model_validator(mode="after")
+    def _one_lens(self) -> "Camera":
+        extra = [name for name in ("fy_px", "cx_px", "cy_px") if getattr(self, name) is not None]
+        if self.fx_px is None and extra:
+            raise PydanticCustomError("lens", "{name} needs fx_px beside it", {"name": extra[0]})
+        if self.fx_px is not None and self.fov_y_deg is not None:
+            raise PydanticCustomError("lens", "fov_y_deg and fx_px exclude each other")
+        return self
+
+
+class SceneRound(Part):
+    """One walk, along a path or as recorded input. Its edits are made before it begins."""
+
+    prompt: Annotated[str, StringConstraints(max_length=MAX_TEXT)] = ""
+    edits: Annotated[tuple[SceneEdit, ...], Field(strict=False, max_length=1000)] = ()
+    path: Annotated[tuple[PathSegment, ...], Field(strict=False, min_length=1, max_length=1000)] | None = None
+    input: ScenePath | None = Field(default=None, description="A recording of input to walk by.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SceneRound":
+        if (self.path is None) == (self.input is None):
+            raise PydanticCustomError("round", "needs either path or input")
+        return self
+
+
+class Memory(Part):
+    """The static point cloud."""
+
+    voxel_m: Annotated[float, Field(ge=0.001, le=1)] = 0.01
+    max_points: Annotated[int, Field(ge=1000, le=2_000_000_000)] = 50_000_000
+
+
+class References(Part):
+    """How earlier frames are chosen to guide a clip."""
+
+    k: Annotated[int, Field(ge=0, le=64)] = Field(default=7, description="At most so many.")
+    metric: Literal["voxel_iou", "shared_points"] = Field(
+        default="voxel_iou", description="The paper's 3D IoU, or the release's count of shared points."
+    )
+    threshold: Fraction = Field(default=0.05, description="Least IoU of a reference; shared_points has none.")
+    voxel_m: Annotated[float, Field(ge=0.001, le=10)] = 0.05
+    candidate_stride: Annotated[int, Field(ge=1, le=1000)] = 4
+
+
+class GeneratorChoice(Part):
+    """Who makes the frames, and where it runs."""
+
+    name: Literal["oracle", "reprojection"] = "reprojection"
+    worker: Literal["thread", "process", "inline"] = "thread"
+
+
+def _clip_length(frames: int) -> int:
+    if frames % 4 != 1:
+        low = frames - (frames - 1) % 4
+        raise PydanticCustomError(
+            "clip_length", "clips have 4k + 1 frames: use {high} or {low}", {"low": max(low, 1), "high": low + 4}
+        )
+    return frames
+
+
+ClipLength = Annotated[int, Field(ge=1, le=1001), AfterValidator(_clip_length)]
+PRESETS = {
+    "paper": {"first_frames": 81, "clip_frames": 81, "preceding_frames": 9},
+    "release": {"first_frames": 121, "clip_frames": 81, "preceding_frames": 9},
+}
+
+
+class Generation(Part):
+    """How a walk is cut into clips and who generates them."""
+
+    generator: GeneratorChoice = GeneratorChoice()
+    rounds: Literal["paper", "release"] = Field(
+        default="paper", description="Clip lengths: 81/81/9 (paper) or 121/81/9 (release), where not said below."
+    )
+    first_frames: ClipLength = Field(default=81, description="Frames of the first clip, 4k + 1.")
+    clip_frames: ClipLength = Field(default=81, description="Frames of each later clip, 4k + 1, preceding included.")
+    preceding_frames: ClipLength = Field(default=9, description="Frames already seen that a clip begins with, 4k + 1.")
+    references: References = References()
+    commit: Literal["lockstep", "live"] = Field(
+        default="lockstep", description="lockstep waits for each clip and repeats exactly; live takes what is ready."
+    )
+    deadline_s: Positive | None = Field(default=None, description="Wall time that one clip may take.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("rounds", "paper") not in ("paper", "release"):
+            return data
+        return PRESETS[data.get("rounds", "paper")] | data
+
+    @model_validator(mode="after")
+    def _clips_advance(self) -> "Generation":
+        if self.preceding_frames >= self.clip_frames:
+            raise PydanticCustomError("clips", "preceding_frames must be less than clip_frames")
+        if self.preceding_frames > self.first_frames:
+            raise PydanticCustomError("clips", "preceding_frames must not exceed first_frames")
+        return self
+
+
+class Estimation(Part):
+    """How new frames become geometry, and what of them is left out as moving."""
+
+    estimator: Literal["given", "oracle", "completion"] = "completion"
+    segmenter: Literal["none", "oracle", "given"] = "none"
+    keyframe_stride: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="Every n-th frame is merged.")
+    max_depth_m: Positive = Field(default=20.0, description="What is further away stays out of the memory.")
+
+
+class MetricLook(Part):
+    """Points as discs of a size in metres, nearest wins: for people."""
+
+    kind: Literal["metric"]
+    radius_m: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+
+class ReleaseLook(Part):
+    """Points as the released weights expect them."""
+
+    kind: Literal["release"]
+    radius_ndc: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    points_per_pixel: Annotated[int, Field(ge=1, le=32)] = 5
+
+
+Look = Annotated[
+    Annotated[MetricLook, Tag("<metric>")] | Annotated[ReleaseLook, Tag("<release>")],
+    NamedByValue("kind", ("metric", "release")),
+]
+
+
+class ProjectionChoice(Part):
+    """How the memory is drawn for the generator."""
+
+    projector: Literal["auto", "numpy", "numba", "opengl"] = "auto"
+    look: Look = MetricLook(kind="metric")
+
+
+class Output(Part):
+    """What a run leaves behind besides the world."""
+
+    video_crf: Annotated[int, Field(ge=0, le=51)] = Field(default=18, description="Less is better and larger.")
+
+
+class Scene(Part):
+    """Everything a run depends on: the same scene and seed give the same bytes."""
+
+    spatia: Literal[1] = Field(description="Version of this format.")
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    fps: Annotated[int, Field(ge=1, le=120)] = 24
+    world: WorldSource
+    camera: Camera = Camera()
+    rounds: Annotated[tuple[SceneRound, ...], Field(strict=False, min_length=1, max_length=1000)]
+    memory: Memory = Memory()
+    generation: Generation = Generation()
+    estimation: Estimation = Estimation()
+    projection: ProjectionChoice = ProjectionChoice()
+    output: Output = Output()
