@@ -1,0 +1,1 @@
+"""Pictures of the point cloud: one contract (`records.projection.Projector`) and three ways to keep it."""
