@@ -1,0 +1,42 @@
+"""Depth that came with the frames, as an RGB-D camera measures it."""
+
+import numpy as np
+
+from spatia.errors import InputError
+from spatia.geom.camera import Cameras, Intrinsics
+from spatia.records.cloud import CloudSnapshot
+from spatia.records.frames import Frames
+from spatia.records.geometry import Geometry
+
+
+class GivenDepth:
+    """See `SceneEstimator`. All known depth is trusted alike."""
+
+    name = "given"
+
+    def __init__(self, *, depth_intrinsics: Intrinsics | None = None) -> None:
+        """`depth_intrinsics` is the lens of the depth camera, where depth has not been registered to the colours."""
+        self._depth_intrinsics = depth_intrinsics
+
+    def estimate(self, frames: Frames, *, cloud: CloudSnapshot) -> Geometry:
+        """Raises `InputError` for frames without depth, or of another size than the depth camera's."""
+        if frames.depth_m is None:
+            raise InputError(
+                "the frames carry no depth",
+                where="estimator 'given'",
+                fix="give frames with depth, or use another estimator",
+            )
+        lens = self._depth_intrinsics or frames.cameras.intrinsics
+        if frames.depth_m.shape[1:] != (lens.height_px, lens.width_px):
+            raise InputError(
+                f"the depth is {frames.depth_m.shape[2]}x{frames.depth_m.shape[1]}, "
+                f"its camera {lens.width_px}x{lens.height_px}",
+                where="depth_intrinsics",
+                fix="give the intrinsics of the depth images",
+            )
+        known = np.isfinite(frames.depth_m) & (frames.depth_m > 0)
+        return Geometry(
+            cameras=Cameras(world_from_camera=frames.cameras.world_from_camera, intrinsics=lens),
+            depth_m=np.where(known, frames.depth_m, np.float32(0)),
+            confidence=known.astype(np.float32),
+        )
