@@ -1,0 +1,114 @@
+"""The two loops over points that write pages: merge a grouped batch into its rows, and widen the bounds of pages.
+
+`spatia.memory.reference` says the same in plain Python.
+"""
+
+import numpy as np
+from numba import njit
+
+from spatia.memory.voxel_grid import I64, coordinate, key_coordinate
+from spatia.records.arrays import F32, I32, U32
+from spatia.records.cloud import BLUE, CLIP, LABEL, PAGE_POINTS, RED_GREEN, WEIGHT, X, Y, Z
+
+# A voxel's weight stops growing here, so that the newest sighting of a much-seen place still counts for some percent
+# and the mean follows slow drift instead of freezing.
+WEIGHT_CAP = 64.0
+
+COLOR_ONE = 256.0  # 8.8 fixed point
+COLOR_MAX = 255.0 * 256.0
+
+
+@njit(cache=True, nogil=True)
+def fixed_color(mean: float) -> int:
+    """8.8 fixed point, rounded to nearest, held in 0..255."""
+    return np.uint32(min(max(np.floor(mean * COLOR_ONE + 0.5), 0.0), COLOR_MAX))  # type: ignore[return-value]  # numba
+
+
+@njit(cache=True, nogil=True)
+def fuse(
+    words: U32,  # the arena, three times: as words, as floats, as ints
+    floats: F32,
+    ints: I32,
+    table: I32,
+    order: I32,
+    starts: I32,
+    rows: I32,  # [G] where each group belongs
+    positions_m: F32,
+    colors: F32,
+    weights: F32,
+    clips: I32,
+    labels: I32,
+    voxel_m: float,
+) -> int:
+    """Merge each group of points into its row. Returns how many rows were alive before.
+
+    Position and colour are running means weighted by sightings. A row without weight (new, or a tombstone) takes the
+    group's mean and the clip and label of this sighting. A mean that rounding carries out of its voxel is not stored:
+    the old position stays, or the group's first point stands for the group.
+    """
+    merged = 0
+    for g in range(len(rows)):
+        first = order[starts[g]]
+        weight = x = y = z = red = green = blue = 0.0
+        label = 0
+        for k in range(starts[g], starts[g + 1]):
+            i = order[k]
+            w = np.float64(weights[i])
+            weight += w
+            x += w * positions_m[i, 0]
+            y += w * positions_m[i, 1]
+            z += w * positions_m[i, 2]
+            red += w * colors[i, 0]
+            green += w * colors[i, 1]
+            blue += w * colors[i, 2]
+            if label == 0:
+                label = labels[i]
+
+        page, slot = table[rows[g] // PAGE_POINTS], rows[g] % PAGE_POINTS
+        old_weight = np.float64(floats[page, WEIGHT, slot])
+        if old_weight > 0.0:
+            merged += 1
+            rest_x, rest_y, rest_z = floats[page, X, slot], floats[page, Y, slot], floats[page, Z, slot]
+            red_green = words[page, RED_GREEN, slot]
+            weight += old_weight
+            x += old_weight * rest_x
+            y += old_weight * rest_y
+            z += old_weight * rest_z
+            red += old_weight * (np.float64(red_green >> 16) / COLOR_ONE)
+            green += old_weight * (np.float64(red_green & 0xFFFF) / COLOR_ONE)
+            blue += old_weight * (np.float64(words[page, BLUE, slot] >> 16) / COLOR_ONE)
+            if ints[page, LABEL, slot] == 0:
+                ints[page, LABEL, slot] = label
+        else:
+            rest_x, rest_y, rest_z = positions_m[first, 0], positions_m[first, 1], positions_m[first, 2]
+            ints[page, CLIP, slot] = clips[first]
+            ints[page, LABEL, slot] = label
+
+        mean_x, mean_y, mean_z = np.float32(x / weight), np.float32(y / weight), np.float32(z / weight)
+        if (
+            coordinate(mean_x, voxel_m) != coordinate(rest_x, voxel_m)
+            or coordinate(mean_y, voxel_m) != coordinate(rest_y, voxel_m)
+            or coordinate(mean_z, voxel_m) != coordinate(rest_z, voxel_m)
+        ):
+            mean_x, mean_y, mean_z = rest_x, rest_y, rest_z
+        floats[page, X, slot] = mean_x
+        floats[page, Y, slot] = mean_y
+        floats[page, Z, slot] = mean_z
+        words[page, RED_GREEN, slot] = (fixed_color(red / weight) << 16) | fixed_color(green / weight)
+        words[page, BLUE, slot] = fixed_color(blue / weight) << 16
+        floats[page, WEIGHT, slot] = min(weight, WEIGHT_CAP)
+    return merged
+
+
+@njit(cache=True, nogil=True)
+def widen_bounds(bounds_m: F32, first_row: int, keys: I64, voxel_m: float) -> None:
+    """Let the pages of newly appended rows reach around their voxels, with one more voxel on each side.
+
+    A row never leaves its voxel, so these bounds hold for good, and depend on nothing but the rows' voxels.
+    """
+    for k in range(len(keys)):
+        page = (first_row + k) // PAGE_POINTS
+        for axis in range(3):
+            c = key_coordinate(keys[k], axis)
+            bounds_m[page, 0, axis] = min(bounds_m[page, 0, axis], np.float32((c - 1) * voxel_m))
+            bounds_m[page, 1, axis] = max(bounds_m[page, 1, axis], np.float32((c + 2) * voxel_m))

@@ -1,0 +1,178 @@
+"""From a voxel's key to the row of its point: a flat hash table that grows without a pause.
+
+Open addressing with linear probing, at most half full. Key and row share a 16-byte slot, so a lookup costs one cache
+miss. A key's home slot is the *top* bits of its hash, so the old table read in order fills a larger one in order.
+
+Growth allocates the larger table and leaves the old one in use beside it: keys whose old home is below a border live in
+the new table, the others in the old one, and each `add` pushes the border on in proportion to its own size. No call
+does work in proportion to the number of points. Even clearing is spread: the new table is made of zero pages that the
+system provides when they are first touched, and only the part below the border is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from spatia.memory.voxel_grid import I64
+from spatia.records.arrays import I32
+
+SMALLEST_SLOTS = 1 << 12
+MOVED_PER_ADDED = 8  # old slots; growth starts at 3/8 full, so it ends before the old table is half full
+
+BLOCK = 64  # keys looked up together
+
+
+class Tables(NamedTuple):
+    """One table, or two while it grows. A slot holds ``~key``, which is never 0, and a row; zeros are empty slots."""
+
+    slots: I64  # [S, 2]
+    old_slots: I64  # [S', 2], or [0, 2] when there is no growth
+    shift: int
+    old_shift: int
+    border: int  # old home slots below it are in `slots`
+
+
+@njit(cache=True, nogil=True)
+def hashed(key: int) -> np.uint64:
+    """The 64-bit finaliser of MurmurHash3 (fmix64)."""
+    h = np.uint64(key)
+    h ^= h >> np.uint64(33)
+    h *= np.uint64(0xFF51AFD7ED558CCD)
+    h ^= h >> np.uint64(33)
+    h *= np.uint64(0xC4CEB9FE1A85EC53)
+    h ^= h >> np.uint64(33)
+    return h
+
+
+@njit(cache=True, nogil=True)
+def home_slot(h: np.uint64, shift: int) -> int:
+    return np.int64(h >> np.uint64(shift))  # type: ignore[return-value]  # numba's integers
+
+
+@njit(cache=True, nogil=True)
+def probe(slots: I64, home: int, key: int) -> int:
+    """The slot that holds the key, or the empty one where it would go."""
+    wrap = len(slots) - 1
+    slot = home
+    while slots[slot, 0] != 0 and slots[slot, 0] != ~key:
+        slot = (slot + 1) & wrap
+    return slot
+
+
+@njit(cache=True, nogil=True)
+def row_in(slots: I64, home: int, key: int) -> int:
+    slot = probe(slots, home, key)
+    return int(slots[slot, 1]) if slots[slot, 0] != 0 else -1
+
+
+@njit(cache=True, nogil=True)
+def put(slots: I64, home: int, key: int, row: int) -> None:
+    slot = probe(slots, home, key)
+    slots[slot, 0] = ~key
+    slots[slot, 1] = row
+
+
+@njit(cache=True, nogil=True)
+def find_all(slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, keys: I64) -> I32:
+    """Block by block: first read every home slot, which a processor does many at a time, then probe in cache."""
+    rows = np.empty(len(keys), np.int32)
+    homes = np.empty(BLOCK, np.int64)
+    for start in range(0, len(keys), BLOCK):
+        end = min(start + BLOCK, len(keys))
+        seen = 0
+        for i in range(start, end):
+            h = hashed(keys[i])
+            old_home = home_slot(h, old_shift)
+            home = home_slot(h, shift) if old_home < border else ~old_home
+            homes[i - start] = home
+            seen |= slots[home, 0] if home >= 0 else old_slots[~home, 0]
+        for i in range(start, end):
+            home = homes[i - start]
+            if seen == 0:
+                rows[i] = -1
+            elif home >= 0:
+                rows[i] = row_in(slots, home, keys[i])
+            else:
+                rows[i] = row_in(old_slots, ~home, keys[i])
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def put_all(slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, keys: I64, rows: I32) -> None:
+    for i in range(len(keys)):
+        h = hashed(keys[i])
+        if home_slot(h, old_shift) < border:
+            put(slots, home_slot(h, shift), keys[i], rows[i])
+        else:
+            put(old_slots, home_slot(h, old_shift), keys[i], rows[i])
+
+
+@njit(cache=True, nogil=True)
+def push_border(slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, end: int) -> None:
+    """Copy the keys whose old home is in ``border..end - 1``.
+
+    They sit between their home and the next empty slot. What stays behind in the old table is never read again, but
+    keeps the way to later keys unbroken.
+    """
+    wrap = len(old_slots) - 1
+    i = border
+    while i < end or old_slots[i & wrap, 0] != 0:
+        held = old_slots[i & wrap, 0]
+        if held != 0:
+            h = hashed(~held)
+            if border <= home_slot(h, old_shift) < end:
+                put(slots, home_slot(h, shift), ~held, old_slots[i & wrap, 1])
+        i += 1
+
+
+class VoxelIndex:
+    """Rows by voxel key. Nothing is ever taken out: a removed point keeps its row, and its voxel finds it again."""
+
+    def __init__(self, *, expected: int = 0) -> None:
+        self._count = 0
+        self._tables = single(empty_table(expected))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, keys: I64) -> I32:
+        """[N] the row of each key, -1 for a voxel never seen."""
+        return np.asarray(find_all(*self._tables, keys))
+
+    def add(self, keys: I64, rows: I32) -> None:
+        """Enter distinct keys that `find` does not know."""
+        self._count += len(keys)
+        self._move(MOVED_PER_ADDED * len(keys))
+        slots = self._tables.slots
+        if not len(self._tables.old_slots) and 8 * self._count > 3 * len(slots):
+            larger = empty_table(self._count)
+            self._tables = Tables(larger, slots, shift_of(larger), shift_of(slots), 0)
+            self._move(MOVED_PER_ADDED * len(keys))
+        put_all(*self._tables, keys, rows)
+
+    def _move(self, slot_count: int) -> None:
+        old_slot_count = len(self._tables.old_slots)
+        if not old_slot_count:
+            return
+        end = min(self._tables.border + slot_count, old_slot_count)
+        push_border(*self._tables, end)
+        self._tables = self._tables._replace(border=end) if end < old_slot_count else single(self._tables.slots)
+
+
+def empty_table(expected: int) -> I64:
+    """[S, 2] zeros; S is a power of two, and `expected` keys fill a third at most."""
+    slot_count = SMALLEST_SLOTS
+    while slot_count < 3 * expected:
+        slot_count *= 2
+    return np.zeros((slot_count, 2), np.int64)
+
+
+def single(slots: I64) -> Tables:
+    """A table that is not growing: every old home (there are two, 0 and 1) lies below the border."""
+    return Tables(slots, np.empty((0, 2), np.int64), shift_of(slots), 63, 2)
+
+
+def shift_of(slots: I64) -> int:
+    """How far to shift a 64-bit hash so that it becomes a slot."""
+    return 65 - len(slots).bit_length()

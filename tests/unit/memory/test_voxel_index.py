@@ -1,0 +1,60 @@
+"""The hash table against a dict, through its growth."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spatia.memory.voxel_index import MOVED_PER_ADDED, SMALLEST_SLOTS, VoxelIndex
+
+KEYS = np.unique(np.random.default_rng(7).integers(0, 2**63 - 1, 60_000, endpoint=True))
+
+
+@given(st.lists(st.sampled_from([1, 7, 100, 900, 1600, 5000, 20_000]), min_size=1, max_size=12))
+@settings(derandomize=True, max_examples=30, deadline=None)
+def test_every_key_is_found_after_every_batch(sizes: list[int]) -> None:
+    keys = np.random.default_rng(len(sizes)).permutation(KEYS)
+    index = VoxelIndex()
+    known = 0
+    for size in sizes:
+        end = min(known + size, len(keys))
+        rows = np.arange(known, end, dtype=np.int32)
+        np.testing.assert_array_equal(index.find(keys[known:end]), -1)
+        index.add(keys[known:end], rows)
+        known = end
+        np.testing.assert_array_equal(index.find(keys[:known]), np.arange(known))
+        assert len(index) == known
+    np.testing.assert_array_equal(index.find(keys[known:]), -1)
+
+
+def test_growth_moves_a_share_of_the_old_table_at_a_time_and_stays_half_empty() -> None:
+    index = VoxelIndex()
+    tables_seen = set()
+    for row, key in enumerate(KEYS[:10_000]):
+        before = index._tables
+        index.add(np.array([key]), np.array([row], np.int32))
+        tables = index._tables
+        tables_seen.add(len(tables.slots))
+        if len(tables.old_slots):
+            start = before.border if before.slots is tables.slots else 0
+            assert tables.border - start == MOVED_PER_ADDED
+            assert 2 * np.count_nonzero(tables.old_slots[:, 0]) <= len(tables.old_slots)
+        assert 2 * np.count_nonzero(tables.slots[:, 0]) <= len(tables.slots)
+    assert sorted(tables_seen) == [SMALLEST_SLOTS, 2 * SMALLEST_SLOTS, 4 * SMALLEST_SLOTS, 8 * SMALLEST_SLOTS]
+
+
+def test_keys_whose_homes_collide_at_the_end_of_the_table_wrap_around() -> None:
+    homes = {}
+    for key in range(1, 400_000):
+        h = key
+        for multiplier in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+            h = ((h ^ (h >> 33)) * multiplier) & (2**64 - 1)
+        homes[key] = (h ^ (h >> 33)) >> (64 - 12)
+    last = np.array([key for key, home in homes.items() if home == SMALLEST_SLOTS - 1])
+    others = np.array([key for key, home in homes.items() if home != SMALLEST_SLOTS - 1][:30_000])
+    index = VoxelIndex()
+    index.add(last, np.arange(len(last), dtype=np.int32))
+    for start in range(0, len(others), 500):
+        batch = others[start : start + 500]
+        index.add(batch, np.arange(start, start + len(batch), dtype=np.int32) + len(last))
+        np.testing.assert_array_equal(index.find(last), np.arange(len(last)))
+    np.testing.assert_array_equal(index.find(others), np.arange(len(others)) + len(last))
