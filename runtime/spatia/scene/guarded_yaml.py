@@ -157,12 +157,9 @@ class _Reader:
         if not event.style and not isinstance(self._plain(key, mark), str):
             raise self.error(f"a key must be text; found {key[:40] or 'nothing'}", mark, fix="quote it")
         if location in self.keys:
-            first_line = self.keys[location][0]
-            raise self.error(
-                f"key {key!r} stands here and on line {first_line}",
-                mark,
-                fix=f"keep one of lines {first_line} and {mark.line + 1}",
-            )
+            line, column = self.keys[location]
+            problem = f"key {key[:80]!r} stands here and at {line}:{column}"
+            raise self.error(problem, mark, fix="keep one of the two")
         self.keys[location] = (mark.line + 1, mark.column + 1)
         place.key = key
 

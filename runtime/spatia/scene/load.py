@@ -1,5 +1,6 @@
 """From a scene file and ``--set`` overrides to a checked `Scene`; each error says where, and what to do. Any thread."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,7 @@ def _key(target: Any, part: str, where: str) -> Any:
     if isinstance(target, dict):
         return part
     if not isinstance(target, list):
-        raise SceneError(f"{part!r} cannot be set inside the value {target!r}", where=where)
+        raise SceneError(f"{part!r} cannot be set inside the value {str(target)[:60]!r}", where=where)
     if not (part.isascii() and part.isdigit() and len(part) < 6 and int(part) < len(target)):
         raise SceneError(f"there is no item {part!r} in a list of {len(target)}", where=where, fix="items count from 0")
     return int(part)
@@ -190,15 +191,24 @@ def _location(detail: ErrorDetails, data: Any) -> Location:
     return location
 
 
+_WORDS = {  # where pydantic speaks of Python
+    "tuple_type": "must be a list",
+    "model_type": "must be a mapping of keys to values",
+    "too_long": "must have at most {max_length} items; got {actual_length}",
+    "too_short": "must have at least {min_length} items; got {actual_length}",
+}
+
+
 def _problem(detail: ErrorDetails, location: Location) -> str:
-    kind, found = detail["type"], detail["input"]
+    kind, found, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "missing":
         return "too few items" if isinstance(location[-1], int) else "is missing"
-    message = detail["msg"].replace("Input should be", "must be").replace("String should", "text must")
-    shown = repr(found)
-    if kind in ("unknown_key", "choice") or isinstance(found, dict | list) or len(shown) > 60:
+    message = _WORDS[kind].format(**context) if kind in _WORDS else detail["msg"]
+    message = message.replace("Input should be", "must be").replace("String should", "text must")
+    if kind in ("unknown_key", "choice") or isinstance(found, dict | list) or len(repr(found)) > 60:
         return message
-    return f"{message}; got {shown}"
+    hint = near_miss(str(found), re.findall("'([^']*)'", context["expected"])) if kind == "literal_error" else ""
+    return f"{message}; got {found!r}{hint}"
 
 
 def _fix(detail: ErrorDetails) -> str:
