@@ -1,8 +1,9 @@
 """From a round's geometry to loose points, ready for the memory. Runs on the thread that asks; releases the GIL.
 
 A pixel becomes a point when its depth is known and not beyond `max_depth_m`, nothing moves there, and it does not fly:
-sensors and networks smear a depth edge into pixels that hang between the two surfaces, so a pixel is left out where
-the depth jumps on both sides of it along a row or a column.
+sensors and networks smear a depth edge into pixels that hang between the two surfaces. Inverse depth is linear along
+the image of any plane, however slanted, so a pixel is taken to be at an edge where its inverse depth is far from the
+mean of its neighbours'.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ from spatia.records.cloud import Points
 from spatia.records.frames import Frames
 from spatia.records.geometry import Geometry
 
-EDGE_RATIO = 0.03  # a jump is a step of more than this part of the depth
+EDGE_RATIO = 0.03  # second difference of inverse depth, as a part of inverse depth
 FULL_WEIGHT_M = 1.0
 MOVING_MARGIN_PX = 3  # masks end at the silhouette; its blur does not
 
@@ -85,17 +86,18 @@ def _nothing() -> tuple[F32, F32, F32, I32]:
 
 
 @njit(cache=True, nogil=True)
-def _jumps(z: float, other: float, edge_ratio: float) -> bool:
-    return other > 0.0 and abs(other - z) > edge_ratio * min(other, z)
+def _bends(z: float, before: float, after: float, edge_ratio: float) -> bool:
+    """Whether three depths in a row are those of an edge; unknown neighbours say nothing."""
+    return before > 0.0 and after > 0.0 and abs(z / before + z / after - 2.0) > edge_ratio
 
 
 @njit(cache=True, nogil=True)
-def _flies(depth_m: F32, y: int, x: int, edge_ratio: float) -> bool:
+def _is_edge(depth_m: F32, y: int, x: int, edge_ratio: float) -> bool:
     height, width = depth_m.shape
-    z = depth_m[y, x]
-    if 0 < x < width - 1 and _jumps(z, depth_m[y, x - 1], edge_ratio) and _jumps(z, depth_m[y, x + 1], edge_ratio):
+    z = float(depth_m[y, x])
+    if 0 < x < width - 1 and _bends(z, depth_m[y, x - 1], depth_m[y, x + 1], edge_ratio):
         return True
-    return 0 < y < height - 1 and _jumps(z, depth_m[y - 1, x], edge_ratio) and _jumps(z, depth_m[y + 1, x], edge_ratio)
+    return 0 < y < height - 1 and _bends(z, depth_m[y - 1, x], depth_m[y + 1, x], edge_ratio)
 
 
 @njit(cache=True, nogil=True)
@@ -136,7 +138,7 @@ def _fuse_frame(
                 v = color_lens[1] * ray_y + color_lens[3]
                 if not (u >= 0.0 and v >= 0.0 and u < color_width and v < color_height):
                     continue
-            if not still[int(v), int(u)] or _flies(depth_m, y, x, edge_ratio):
+            if not still[int(v), int(u)] or _is_edge(depth_m, y, x, edge_ratio):
                 continue
             if same_raster:
                 for c in range(3):
@@ -175,7 +177,7 @@ def reference_points(
     u = color_lens.fx_px * rays[..., 0] + color_lens.cx_px
     v = color_lens.fy_px * rays[..., 1] + color_lens.cy_px
     seen = (u >= 0) & (v >= 0) & (u < color_lens.width_px) & (v < color_lens.height_px)
-    keep = (z > 0) & (z <= max_depth_m) & (geometry.confidence > 0) & seen & ~_reference_flying(z, edge_ratio)
+    keep = (z > 0) & (z <= max_depth_m) & (geometry.confidence > 0) & seen & ~_reference_edges(z, edge_ratio)
     t, y, x = np.nonzero(keep)
     pose = geometry.cameras.world_from_camera[t]
     in_camera = rays[y, x] * z[keep][:, None]
@@ -184,14 +186,14 @@ def reference_points(
     return positions, colors, geometry.confidence[keep] / np.maximum(1.0, z[keep] / FULL_WEIGHT_M) ** 2
 
 
-def _reference_flying(z: F64, edge_ratio: float) -> Bool:
-    flying = np.zeros(z.shape, dtype=np.bool_)
+def _reference_edges(z: F64, edge_ratio: float) -> Bool:
+    edges = np.zeros(z.shape, dtype=np.bool_)
+    inverse = 1 / np.where(z > 0, z, np.nan)  # comparisons with nan are False
     for axis in (1, 2):
-        rows = np.moveaxis(z, axis, 1)
-        step = np.abs(np.diff(rows, axis=1)) > edge_ratio * np.minimum(rows[:, 1:], rows[:, :-1])
-        step &= (rows[:, 1:] > 0) & (rows[:, :-1] > 0)
-        np.moveaxis(flying, axis, 1)[:, 1:-1] |= step[:, 1:] & step[:, :-1]
-    return flying
+        rows = np.moveaxis(inverse, axis, 1)
+        bend = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])
+        np.moveaxis(edges, axis, 1)[:, 1:-1] |= bend > edge_ratio * rows[:, 1:-1]
+    return edges
 
 
 def _reference_bilinear(rgb: U8, t: npt.NDArray[Any], u: F64, v: F64) -> F64:

@@ -97,15 +97,23 @@ def test_what_moves_is_left_out_with_a_margin() -> None:
         assert len(points) == 81 - (2 * margin_px + 1) ** 2
 
 
-def test_a_pixel_that_hangs_between_two_surfaces_is_left_out_and_clean_edges_stay() -> None:
+def test_pixels_at_a_depth_edge_are_left_out() -> None:
     depth_m = np.ones((1, 4, 9), dtype=np.float32)
     depth_m[:, :, 5:] = 3
+    depth_m[:, :, 4] = 2  # hangs between the two surfaces
     frames = wall_frames(depth_m)
-    assert len(points_of_geometry(frames, geometry_of(depth_m, frames.cameras), clip=0)) == 36
-    depth_m[:, :, 4] = 2
     points = points_of_geometry(frames, geometry_of(depth_m, frames.cameras), clip=0)
-    assert len(points) == 32
-    assert not (points.positions_in_world[:, 2] == 2).any()
+    assert sorted(set(points.positions_in_world[:, 2].tolist())) == [1, 3]
+    assert len(points) == 4 * (9 - 3)
+
+
+def test_a_floor_that_is_steeply_slanted_is_kept_whole() -> None:
+    cameras = sideways(1)
+    down = cameras.intrinsics.rays_in_camera()[None, ..., 1]
+    depth_m = np.where(down > 0.01, 1.5 / np.maximum(down, 0.01), 0).astype(np.float32)
+    frames = wall_frames(depth_m, intrinsics=cameras.intrinsics)
+    points = points_of_geometry(frames, geometry_of(depth_m, cameras), clip=0, max_depth_m=1000.0)
+    assert len(points) == (depth_m > 0).sum()
 
 
 def test_unknown_far_and_doubtful_pixels_are_left_out() -> None:
