@@ -61,7 +61,7 @@ def test_a_scene_loads_with_its_defaults() -> None:
         ("frames: 8}\n      - {hold", "frames: 0}\n      - {hold", "must be greater than or equal to 1; got 0"),
         ("{hold: 4}", "{hold: 4.5}", "rounds.0.path.1.hold: must be a valid integer; got 4.5"),
         ("1.0, frames: 8", "1.0", "s.yaml:8:9: rounds.0.path.0.frames: is missing"),
-        ("      - remove: {label: sofa}", "      remove: {label: sofa}", "s.yaml:13:7: rounds.1.edits: must be a list"),
+        ("      - remove: {label: sofa}", "      remove: {label: sofa}", "s.yaml:12:7: rounds.1.edits: must be a list"),
         ("fov_y_deg: 60", "start: {eye: [0, 0, 0, 0], look_at: [1, 0, 0]}", "eye: must have at most 3 items; got 4"),
         ("name: test", "name: test\nmemory: 3", "s.yaml:3:9: memory: must be a mapping of keys to values; got 3"),
         ("64", "8", "s.yaml:4:20: camera.width_px: must be greater than or equal to 16; got 8"),
