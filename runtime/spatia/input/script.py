@@ -3,25 +3,28 @@
 from collections import deque
 from collections.abc import Iterable
 
-from spatia.records.control import Order
+from spatia.records.control import Motion, Order, ResetTo
 
 
 class ScriptSource:
-    """What a scene file asks for, or what an agent has pushed, in order."""
+    """What a scene file asks for, or what an agent has pushed, in order; at most one order a tick.
+
+    Motion never waits, since a walker goes on while a clip is being made, nor does a reset; every other order does.
+    """
 
     def __init__(self, orders: Iterable[Order] = ()) -> None:
         self._orders = deque(orders)
 
-    def push(self, order: Order) -> None:
-        self._orders.append(order)
+    def push(self, *orders: Order) -> None:
+        self._orders.extend(orders)
 
     def clear(self) -> None:
         self._orders.clear()
 
     def poll(self, tick: int, *, idle: bool) -> tuple[Order, ...]:
-        if not (idle and self._orders):
-            return ()
-        return (self._orders.popleft(),)
+        if self._orders and (idle or isinstance(self._orders[0], Motion | ResetTo)):
+            return (self._orders.popleft(),)
+        return ()
 
     @property
     def exhausted(self) -> bool:

@@ -49,7 +49,14 @@ class Generate:
     prompt: str = ""
 
 
-Order = Motion | FollowPath | ApplyEdit | Generate
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetTo:
+    """Begin the world again, with this seed; what is in the making is dropped and counted."""
+
+    seed: int
+
+
+Order = Motion | FollowPath | ApplyEdit | Generate | ResetTo
 
 
 class InputSource(Protocol):

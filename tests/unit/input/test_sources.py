@@ -9,11 +9,11 @@ from spatia.records.control import Generate, InputSource, Motion
 
 
 def test_a_script_gives_one_order_at_a_time_and_waits_until_it_is_carried_out() -> None:
-    source = ScriptSource([Motion(forward=1.0), Generate()])
-    assert source.poll(0, idle=True) == (Motion(forward=1.0),)
+    source = ScriptSource([Generate(prompt="a"), Generate(prompt="b")])
+    assert source.poll(0, idle=True) == (Generate(prompt="a"),)
     assert source.poll(1, idle=False) == ()
     assert not source.exhausted
-    assert source.poll(2, idle=True) == (Generate(),)
+    assert source.poll(2, idle=True) == (Generate(prompt="b"),)
     assert source.exhausted
 
 
@@ -52,3 +52,9 @@ def test_a_bad_recording_is_refused_with_its_line(tmp_path: Path, text: str, lin
         read_motions(path)
     assert f"walk.jsonl{line}" in str(caught.value)
     assert problem in str(caught.value)
+
+
+def test_motion_does_not_wait_for_a_clip() -> None:
+    source = ScriptSource([Motion(forward=1.0), Generate()])
+    assert source.poll(0, idle=False) == (Motion(forward=1.0),)
+    assert source.poll(1, idle=False) == ()

@@ -1,0 +1,1 @@
+"""Builds the runtime from its parts: the only package that knows them all."""

@@ -1,0 +1,97 @@
+"""From a scene to the parts of a session. The only function that knows which part goes where."""
+
+import sys
+from dataclasses import dataclass
+
+from spatia.app.keeper import RetrievalSettings, WorldKeeper
+from spatia.app.production import Production, ProductionSettings
+from spatia.app.registry import Spec, build_estimator, build_generator, build_segmenter
+from spatia.app.sources import open_world
+from spatia.clock import Clock
+from spatia.generation.inline import InlineWorker
+from spatia.generation.process import process_worker
+from spatia.generation.threaded import threaded_worker
+from spatia.generation.worker import Worker
+from spatia.geom.camera import Intrinsics
+from spatia.geom.pose import F64
+from spatia.projection.choose import open_projector
+from spatia.records.projection import Look, MetricSplat, Projector, ReleaseSplat
+from spatia.scene.schema import MetricLook, ProceduralWorld, Scene
+from spatia.store.protocol import WorldStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parts:
+    keeper: WorldKeeper
+    production: Production
+    projector: Projector  # the main thread's own
+    intrinsics: Intrinsics
+    labels: dict[str, int]
+    start: F64  # [4, 4] where the walk begins
+
+
+def build_parts(scene: Scene, *, store: WorldStore, clock: Clock) -> Parts:
+    """Opens the world, the devices and the workers. Raises `SpatiaError` naming what is not to be had."""
+    opened = open_world(scene, with_content=store.head is None)
+    # One for each thread: a GL context belongs to the thread that made it.
+    preview = open_projector(scene.projection.projector)
+    keeper = WorldKeeper(
+        opened,
+        store=store,
+        retrieval=RetrievalSettings(
+            k=scene.generation.references.k,
+            threshold=scene.generation.references.threshold,
+            voxel_m=scene.generation.references.voxel_m,
+            preceding_frames=scene.generation.preceding_frames,
+        ),
+        projector=preview,
+        clock=clock,
+    )
+    production = Production(
+        worker=_worker(scene, clock=clock),
+        open_projector=lambda: open_projector(scene.projection.projector),
+        open_estimator=lambda projector: build_estimator(
+            scene.estimation.estimator, truth=opened.truth, projector=projector
+        ),
+        segmenter=build_segmenter(scene.estimation.segmenter, truth=opened.truth),
+        settings=ProductionSettings(
+            look=_look(scene),
+            keyframe_stride=scene.estimation.keyframe_stride,
+            preceding_frames=scene.generation.preceding_frames,
+            max_depth_m=scene.estimation.max_depth_m,
+            retrieval_voxel_m=scene.generation.references.voxel_m,
+        ),
+        clock=clock,
+    )
+    return Parts(
+        keeper=keeper,
+        production=production,
+        projector=preview,
+        intrinsics=opened.intrinsics,
+        labels=opened.labels,
+        start=opened.start,
+    )
+
+
+def generator_spec(scene: Scene) -> Spec:
+    """What a worker needs to build the generator, as plain data."""
+    procedural = scene.world.name if isinstance(scene.world, ProceduralWorld) else ""
+    return {"generator": scene.generation.generator.name, "procedural": procedural}
+
+
+def _worker(scene: Scene, *, clock: Clock) -> Worker:
+    spec = generator_spec(scene)
+    match scene.generation.generator.worker:
+        case "process":
+            return process_worker([sys.executable, "-m", "spatia.app.generation_worker"], spec, clock=clock)
+        case "inline":
+            return InlineWorker(lambda: build_generator(spec), clock=clock)
+        case "thread":
+            return threaded_worker(lambda: build_generator(spec), clock=clock)
+
+
+def _look(scene: Scene) -> Look:
+    look = scene.projection.look
+    if isinstance(look, MetricLook):
+        return MetricSplat(radius_m=look.radius_m)
+    return ReleaseSplat(radius_ndc=look.radius_ndc, points_per_pixel=look.points_per_pixel)

@@ -1,0 +1,181 @@
+"""The command line. Each command imports what it needs when it runs, so that `--help` answers at once."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from spatia.errors import SpatiaError
+
+app = typer.Typer(
+    help="Walk through a world that is remembered in 3D and generated as you go.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+world_app = typer.Typer(help="Look into saved worlds.", no_args_is_help=True)
+scene_app = typer.Typer(help="Make and check scene files.", no_args_is_help=True)
+path_app = typer.Typer(help="Camera paths: make, convert, show.", no_args_is_help=True)
+app.add_typer(world_app, name="world")
+app.add_typer(scene_app, name="scene")
+app.add_typer(path_app, name="path")
+
+Overrides = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads this spelling
+    typer.Option(
+        "--set", help="Change a value of the scene, such as --set seed=7 or --set generation.generator.name=oracle."
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
+    debug: Debug = False,
+) -> None:
+    """Walk through a furnished room and watch it being revealed. No GPU, no weights."""
+    from spatia.app.console import run_in_console
+    from spatia.app.run_folder import fresh_folder
+    from spatia.assets import root
+
+    run_in_console(Path(str(root("scenes") / "room_loop.yaml")), out=fresh_folder(out), overrides=[])
+
+
+@app.command()
+def run(
+    scene: Annotated[Optional[Path], typer.Argument(help="A scene file; not needed with --resume.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option(help="The run folder; runs/<scene> by default.")] = None,  # noqa: UP045
+    overrides: Overrides = None,
+    resume: Annotated[Optional[Path], typer.Option(help="Go on with this run folder.")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Run a scene: walk, generate, remember. Leaves a folder with video, clips, world and report."""
+    from spatia.app.console import resume_in_console, run_in_console
+    from spatia.app.run_folder import fresh_folder, new_folder
+
+    if resume is not None:
+        if scene is not None or out is not None or overrides:
+            raise typer.BadParameter("--resume goes on as the run began; it takes no scene, --out or --set")
+        resume_in_console(resume)
+    elif scene is None:
+        raise typer.BadParameter("name a scene file, or a run folder with --resume")
+    else:
+        folder = new_folder(out) if out is not None else fresh_folder(Path("runs") / scene.stem)
+        run_in_console(scene, out=folder, overrides=overrides or [])
+
+
+@app.command()
+def doctor(
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, debug: Debug = False
+) -> None:
+    """Say what this machine has and lacks, with the fix for each lack."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from spatia.app.doctor import examine
+
+    findings = examine()
+    if json_output:
+        Console().print_json(data=[asdict(finding) for finding in findings])
+    else:
+        table = Table("", "what", "found", "fix", box=None, padding=(0, 2, 0, 0))
+        marks = {"ok": "[green]ok[/]", "optional": "[yellow]--[/]", "missing": "[red]NO[/]"}
+        for finding in findings:
+            table.add_row(marks[finding.state], finding.name, finding.found, finding.fix)
+        Console().print(table)
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from spatia.version import __version__
+
+    typer.echo(__version__)
+
+
+@world_app.command("info")
+def world_info(world: Path, debug: Debug = False) -> None:
+    """What a saved world holds, commit by commit."""
+    from spatia.app.worlds_cli import print_info
+
+    print_info(world)
+
+
+@world_app.command("fsck")
+def world_fsck(world: Path, debug: Debug = False) -> None:
+    """Read and re-hash everything in a saved world. Exits with 1 when something is wrong."""
+    from spatia.app.worlds_cli import print_problems
+
+    if print_problems(world):
+        raise typer.Exit(1)
+
+
+@world_app.command("export")
+def world_export(
+    kind: Annotated[str, typer.Argument(help="ply")],
+    world: Path,
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    commit: Annotated[Optional[int], typer.Option(help="An earlier commit; the newest by default.")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Write a saved world as a point cloud."""
+    from spatia.app.worlds_cli import export_ply
+    from spatia.errors import unknown_name
+
+    if kind != "ply":
+        raise unknown_name("export format", kind, ["ply"])
+    typer.echo(f"{export_ply(world, out=out, commit=commit):,} points in {out}")
+
+
+@scene_app.command("new")
+def scene_new(path: Path, debug: Debug = False) -> None:
+    """Write a commented scene file to start from."""
+    from spatia.app.scenes_cli import write_template
+
+    write_template(path)
+    typer.echo(f"{path} written; try: spatia run {path}")
+
+
+@scene_app.command("check")
+def scene_check(scene: Path, overrides: Overrides = None, debug: Debug = False) -> None:
+    """Read a scene file as `run` would, and say what it would do."""
+    from spatia.app.scenes_cli import describe
+
+    typer.echo(describe(scene, overrides or []))
+
+
+@scene_app.command("schema")
+def scene_schema() -> None:
+    """Print the JSON schema of scene files, for editors."""
+    from spatia.scene.json_schema import scene_json_schema
+
+    typer.echo(scene_json_schema())
+
+
+@path_app.command("convert")
+def path_convert(source: Path, target: Path, debug: Debug = False) -> None:
+    """Convert a camera path: TUM (*.tum) or the authors' w2c text (*.txt), by the names' endings."""
+    from spatia.app.paths_cli import convert
+
+    typer.echo(f"{convert(source, target)} poses in {target}")
+
+
+@path_app.command("of")
+def path_of(
+    scene: Path,
+    out: Annotated[Path, typer.Option(help="A .tum or .txt file.")],
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Write the camera path that a scene walks."""
+    from spatia.app.paths_cli import write_scene_path
+
+    typer.echo(f"{write_scene_path(scene, overrides or [], out)} poses in {out}")
+
+
+__all__ = ["SpatiaError", "app"]

@@ -1,0 +1,143 @@
+"""`spatia doctor`: what this machine has, what it lacks, and the command that mends each lack."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spatia.errors import SpatiaError
+from spatia.version import __version__
+
+MIN_FREE_GB = 2.0
+State = Literal["ok", "optional", "missing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+def examine() -> list[Finding]:
+    """All checks, in the order in which a reader wants them. Takes a few seconds; changes nothing."""
+    checks: tuple[Callable[[], list[Finding]], ...] = (_python, _packages, _opengl, _codecs, _networks, _gpu, _disk)
+    return [finding for check in checks for finding in check()]
+
+
+def _python() -> list[Finding]:
+    return [
+        Finding(
+            name="spatia",
+            state="ok",
+            found=f"{__version__} on Python {platform.python_version()}, {sys.platform} "
+            f"{platform.machine()}, {os.cpu_count()} cores",
+        )
+    ]
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for package in (
+        "numpy",
+        "numba",
+        "moderngl",
+        "glfw",
+        "pyyaml",
+        "msgpack",
+        "pydantic",
+        "typer",
+        "rich",
+        "pillow",
+        "av",
+    ):
+        try:
+            findings.append(Finding(name=package, state="ok", found=importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(
+                Finding(name=package, state="missing", found="not installed", fix="pip install spatia-runtime")
+            )
+    return findings
+
+
+def _opengl() -> list[Finding]:
+    from spatia.projection.choose import gl_info, open_projector
+
+    try:
+        info = gl_info()
+        findings = [Finding(name="OpenGL", state="ok", found=f"{info.version}, {info.renderer}")]
+    except SpatiaError as error:
+        findings = [Finding(name="OpenGL", state="optional", found=error.problem, fix=error.fix)]
+    projector = open_projector("auto")
+    try:
+        return [*findings, Finding(name="projector", state="ok", found=f"{projector.name} is the default here")]
+    finally:
+        projector.close()
+
+
+def _codecs() -> list[Finding]:
+    import av
+
+    findings = []
+    for codec, use in (("libx264", "walk.mp4"), ("ffv1", "lossless clips in a world")):
+        if codec in av.codecs_available:
+            findings.append(Finding(name=codec, state="ok", found=f"PyAV {av.__version__}"))
+        else:
+            findings.append(
+                Finding(name=codec, state="missing", found=f"needed for {use}", fix="pip install --force-reinstall av")
+            )
+    return findings
+
+
+def _networks() -> list[Finding]:
+    findings = []
+    for package in ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            fix = "pip install 'spatia-runtime[models]'"
+            findings.append(
+                Finding(name=package, state="optional", found="not installed; for neural generators", fix=fix)
+            )
+        else:
+            findings.append(Finding(name=package, state="ok", found=importlib.metadata.version(package)))
+    return findings
+
+
+def _gpu() -> list[Finding]:
+    cpu = Finding(name="GPU", state="optional", found="none found; everything but neural generation runs without one")
+    if importlib.util.find_spec("torch") is None:
+        driver = shutil.which("nvidia-smi")
+        fix = "pip install 'spatia-runtime[models]' to use it" if driver else ""
+        return [Finding(name="GPU", state="optional", found="NVIDIA driver found", fix=fix)] if driver else [cpu]
+    import torch
+
+    if not torch.cuda.is_available():
+        return [cpu]
+    memory_gb = torch.cuda.get_device_properties(0).total_memory / 1e9
+    return [Finding(name="GPU", state="ok", found=f"{torch.cuda.get_device_name(0)}, {memory_gb:.0f} GB")]
+
+
+def _disk() -> list[Finding]:
+    findings = []
+    for name, folder in (("disk here", Path.cwd()), ("temporary files", Path(tempfile.gettempdir()))):
+        free_gb = shutil.disk_usage(folder).free / 1e9
+        if not os.access(folder, os.W_OK):
+            findings.append(
+                Finding(
+                    name=name, state="missing", found=f"{folder} cannot be written", fix="use --out with another folder"
+                )
+            )
+        elif free_gb < MIN_FREE_GB:
+            findings.append(
+                Finding(name=name, state="missing", found=f"{free_gb:.1f} GB free", fix="free some space or use --out")
+            )
+        else:
+            findings.append(Finding(name=name, state="ok", found=f"{free_gb:.0f} GB free"))
+    return findings

@@ -1,0 +1,285 @@
+"""`WorldKeeper` owns what is remembered: the cloud, the archive of frames and the store. Main thread only.
+
+Every merge and edit is one commit. A commit's payload is data that depends on the scene and its seed alone, so its
+hash does too; how long a stage took goes into the journal, which no hash covers.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spatia.app.journal import packed, plain
+from spatia.app.production import RoundResult, visible_voxels
+from spatia.app.sources import OpenedWorld, file_sha256
+from spatia.clock import Clock
+from spatia.errors import InputError
+from spatia.geom.camera import Cameras
+from spatia.geom.pose import F64
+from spatia.memory.cloud import PointMemory
+from spatia.memory.edits import EditResult, History, Patch
+from spatia.memory.frames import ArchivedClip, FrameArchive
+from spatia.memory.retrieval import retrieve_by_iou
+from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points
+from spatia.records.edits import AddCloud, Edit, Redo, Undo
+from spatia.records.frames import Frames
+from spatia.records.projection import MetricSplat, Projector
+from spatia.store.in_memory import MemoryStore
+from spatia.store.protocol import AnyArray, CloudChange, CommitKind, Plain, WorldStore
+from spatia.worlds.ply import read_ply
+
+TARGET_SHRINK = 4  # targets are projected at a quarter of the size: their voxels are coarser than their pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrievalSettings:
+    k: int = 7
+    threshold: float = 0.05
+    voxel_m: float = 0.05
+    preceding_frames: int = 9  # they precede the next clip anyway, so they are no references
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Begun:
+    """Where the walk stands when a session opens: at its start, or after the clips that a store holds."""
+
+    pose: F64  # [4, 4]
+    pending: F64  # [n, 4, 4] poses that the first clip begins with
+    covered: int
+    clips: int
+
+
+class WorldKeeper:
+    """The one writer of memory, archive and store; see the module."""
+
+    def __init__(
+        self,
+        opened: OpenedWorld,
+        *,
+        store: WorldStore,
+        retrieval: RetrievalSettings,
+        projector: Projector,
+        clock: Clock,
+    ) -> None:
+        self._opened = opened
+        self._store = store
+        self._settings = retrieval
+        self._projector = projector
+        self._clock = clock
+        self._memory = opened.memory
+        self._archive = self._new_archive()
+        self._photo_count = 0
+        self._last_edit: EditResult | None = None
+        self._stage_s: dict[int, dict[str, float]] = {}
+        if store.head is None:
+            self._begin()
+        else:
+            self._restore()
+
+    # -- the walk asks --------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> CloudSnapshot:
+        return self._memory.snapshot()
+
+    def preceding(self, n: int) -> Frames:
+        """The last `n` frames of the walk, with depth."""
+        return self._archive.last(n)
+
+    def walked(self, start: int, stop: int) -> Frames:
+        """Frames of the walk by number."""
+        return self._archive.frames(range(self._photo_count + start, self._photo_count + stop))
+
+    def retrieve(self, cameras: Cameras) -> tuple[Frames, tuple[int, ...]]:
+        """Reference frames for these new cameras, and their numbers in the archive."""
+        settings, covered = self._settings, len(self._archive) - self._photo_count
+        exclude_last = min(covered, settings.preceding_frames)
+        candidates = self._archive.candidates(exclude_last=exclude_last)
+        if settings.k == 0 or not len(candidates):
+            return self._archive.frames(()), ()
+        # One target in every K frames, as in the paper; only those are projected.
+        asked = cameras[:: settings.k]
+        small = asked.resized(
+            width_px=max(1, asked.intrinsics.width_px // TARGET_SHRINK),
+            height_px=max(1, asked.intrinsics.height_px // TARGET_SHRINK),
+        )
+        seen = self._projector.project(self.snapshot(), small, look=MetricSplat(radius_m=0.0))
+        targets = [
+            visible_voxels(seen.depth_m[t], small[t : t + 1], voxel_m=settings.voxel_m, stride_px=1)
+            for t in range(len(small))
+        ]
+        found = retrieve_by_iou(
+            targets, self._archive.index, candidates=candidates, threshold=settings.threshold, k=settings.k, every=1
+        )
+        numbers = tuple(reference.frame for reference in found)
+        return self._archive.frames(numbers), numbers
+
+    # -- COMMIT ---------------------------------------------------------------------------------------------------
+
+    def merge(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
+        """Take a clip into the memory and the archive, and make it one commit."""
+        started_s = self._clock.now_s()
+        inserted = self._memory.insert(result.points)
+        numbers = self._archive.add(result.archived)
+        stage_s = result.stage_s | {"merge": self._clock.now_s() - started_s}
+        order = result.order
+        self._store.append_events([(tick, "timings", packed({"clip": order.clip, "stage_s": stage_s}))])
+        started_s = self._clock.now_s()
+        self._commit(
+            "clip",
+            {
+                "clip": order.clip,
+                "frames": [number - self._photo_count for number in (numbers.start, numbers.stop)],
+                "prompt": order.prompt,
+                "seed": order.seed,
+                "references": list(order.reference_numbers),
+                "coverage": result.coverage,
+                "points_added": inserted.new_count,
+                "points_merged": inserted.merged_count,
+                "points_total": self._memory.alive_count,
+                "frame_sha256": list(result.frame_sha256),
+                "projection_sha256": list(result.projection_sha256),
+            },
+            arrays=result.archived.to_arrays() | {"projection_rgb": result.projection_rgb},
+        )
+        self._stage_s[order.clip] = stage_s | {"commit": self._clock.now_s() - started_s}
+        return self.snapshot()
+
+    def edit(self, edit: Edit) -> CloudSnapshot:
+        """Apply an edit and make it one commit. Raises `SpatiaError`, with nothing changed, where it cannot be done."""
+        cloud = _file_points(edit, max_points=self._memory.max_points) if isinstance(edit, AddCloud) else None
+        self._last_edit = result = self._memory.apply(edit, cloud=cloud)
+        # Undo and redo are found again by going through the edits before them.
+        patch = {} if isinstance(edit, Undo | Redo) else _arrays_of(result.patch)
+        self._commit(
+            "edit",
+            {"edit": plain(edit), "points_touched": result.touched_count, "points_total": self._memory.alive_count},
+            arrays=patch,
+        )
+        return self.snapshot()
+
+    def reset(self, seed: int) -> tuple[CloudSnapshot, F64]:
+        """Begin the world again, in a store of its own in RAM."""
+        head = self._store.load_cloud(0)
+        self._store = MemoryStore(settings=self._store.settings | {"seed": seed}, fingerprint=self._store.fingerprint)
+        self._memory = PointMemory.restore(
+            voxel_m=head.voxel_m,
+            max_points=self._memory.max_points,
+            row_count=head.row_count,
+            version=head.version,
+            pages=head.pages,
+        )
+        self._archive = self._new_archive()
+        self._stage_s.clear()
+        self._begin()
+        return self.snapshot(), self._opened.start
+
+    # -- the session asks -----------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> WorldStore:
+        return self._store
+
+    @property
+    def last_edit(self) -> EditResult:
+        if self._last_edit is None:
+            raise LookupError("no edit has been applied yet")
+        return self._last_edit
+
+    @property
+    def stage_s(self) -> dict[int, dict[str, float]]:
+        """Seconds by stage of the clips of this session, by clip number."""
+        return self._stage_s
+
+    def begun(self) -> Begun:
+        covered = len(self._archive) - self._photo_count
+        if covered == 0:
+            return Begun(pose=self._opened.start, pending=self._opened.start[None], covered=0, clips=0)
+        pose = self._archive.last(1).cameras.world_from_camera[0]
+        clips = sum(clip.clip != INITIAL_CLIP for clip in self._archive.clips)
+        return Begun(pose=pose, pending=np.empty((0, 4, 4)), covered=covered, clips=clips)
+
+    def close(self) -> None:
+        self._store.close()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _new_archive(self) -> FrameArchive:
+        return FrameArchive(self._opened.intrinsics, voxel_m=self._settings.voxel_m)
+
+    def _begin(self) -> None:
+        arrays = {}
+        if self._opened.frames is not None:
+            photos = _archived_photos(self._opened.frames, voxel_m=self._settings.voxel_m)
+            self._photo_count = len(self._archive.add(photos))
+            arrays = photos.to_arrays()
+        payload = {"points_total": self._memory.alive_count, "start": self._opened.start.tolist()}
+        self._store.commit("initial", payload, cloud=CloudChange.of(self.snapshot()), arrays=arrays)
+
+    def _commit(self, kind: CommitKind, payload: dict[str, Plain], *, arrays: dict[str, AnyArray]) -> None:
+        head = self._store.head
+        since = -1 if head is None else head.version
+        changed = CloudChange.of(self.snapshot(), self._memory.pages_changed_since(since))
+        self._store.commit(kind, payload, cloud=changed, arrays=arrays)
+
+    def _restore(self) -> None:
+        history = History()
+        number = 0
+        for info in self._store.log():
+            number = info.number
+            arrays = self._store.load_arrays(number, names=[n for n in info.arrays if n != "projection_rgb"])
+            if info.kind == "edit":
+                history = _history_after(history, info.payload["edit"]["kind"], arrays)
+            elif arrays:
+                clip = ArchivedClip.of_arrays(
+                    arrays, intrinsics=self._opened.intrinsics, voxel_m=self._settings.voxel_m
+                )
+                added = self._archive.add(clip)
+                self._photo_count += len(added) if info.kind == "initial" else 0
+        saved = self._store.load_cloud(number)
+        self._memory = PointMemory.restore(
+            voxel_m=saved.voxel_m,
+            max_points=self._memory.max_points,
+            row_count=saved.row_count,
+            version=saved.version,
+            pages=saved.pages,
+            history=history,
+        )
+
+
+def _archived_photos(frames: Frames, *, voxel_m: float) -> ArchivedClip:
+    if frames.depth_m is None:
+        raise ValueError("the first frames of a world need depth")
+    return ArchivedClip(
+        clip=INITIAL_CLIP,
+        frames=Frames(rgb=frames.rgb, cameras=frames.cameras, time_s=frames.time_s),
+        visible=tuple(
+            visible_voxels(frames.depth_m[t], frames.cameras[t : t + 1], voxel_m=voxel_m) for t in range(len(frames))
+        ),
+        keyframes=np.arange(len(frames), dtype=np.int32),
+        keyframe_depth_m=frames.depth_m,
+    )
+
+
+def _file_points(edit: AddCloud, *, max_points: int) -> Points:
+    path = Path(edit.path)
+    if edit.sha256 and file_sha256(path) != edit.sha256:
+        raise InputError(
+            "the file is not the one that the edit was made with: its SHA-256 differs",
+            where=edit.path,
+            fix="bring the old file back, or make the edit again",
+        )
+    return read_ply(path, max_points=max_points).points
+
+
+def _arrays_of(patch: Patch) -> dict[str, AnyArray]:
+    return {"undo.rows": patch.rows, "undo.before": patch.before_words, "undo.after": patch.after_words}
+
+
+def _history_after(history: History, kind: str, arrays: dict[str, AnyArray]) -> History:
+    if kind == "Undo":
+        return history.undone()[1]
+    if kind == "Redo":
+        return history.redone()[1]
+    return history.with_edit(
+        Patch(rows=arrays["undo.rows"], before_words=arrays["undo.before"], after_words=arrays["undo.after"])
+    )

@@ -1,0 +1,134 @@
+"""What a run leaves for people: videos, run.json, report.html. All made from the world store, one clip at a time."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spatia.app.plan_view import Extent, plan_view
+from spatia.app.registry import NEURAL
+from spatia.app.report import RoundPictures, write_report
+from spatia.app.run_folder import RunFolder
+from spatia.app.session import Session
+from spatia.app.video import side_by_side, write_video
+from spatia.geom.pose import F64
+from spatia.records.arrays import U8
+from spatia.records.picture_quality import psnr_db, ssim
+from spatia.store.canonical import unpack_plain
+from spatia.store.protocol import CommitInfo, WorldStore
+
+MOMENTS = 3  # frames of each clip that the report shows
+IDENTICAL_DB = 100.0  # stands for the infinite PSNR of equal frames, which JSON cannot say
+LOOP_TOLERANCE = 1e-9  # a path that closes returns to the very same pose
+
+Report = Callable[[str, int, int], None]  # what is being written, done, total
+
+
+def write_outputs(folder: RunFolder, session: Session, *, report: Report) -> dict[str, Any]:
+    """Write everything; returns the content of run.json."""
+    store, fps = session.store, session.scene.fps
+    clips = [info for info in store.log() if info.kind == "clip"]
+    folder.clips.mkdir(exist_ok=True)
+    total = len(clips) + 3
+    for number, info in enumerate(clips):
+        report("clips", number, total)
+        target = folder.clips / f"clip_{info.payload['clip']:03d}.mp4"
+        if not target.exists():
+            write_video(target, _array(store, info, "rgb"), fps=fps)
+    report("walk.mp4", len(clips), total)
+    write_video(folder.walk, _frames_of(store, clips, "rgb"), fps=fps)
+    report("reveal.mp4", len(clips) + 1, total)
+    pairs = side_by_side(_frames_of(store, clips, "projection_rgb"), _frames_of(store, clips, "rgb"))
+    write_video(folder.reveal, pairs, fps=fps)
+    report("report.html", len(clips) + 2, total)
+    run = run_record(session, clips)
+    _write_atomically(folder.record, json.dumps(run, indent=1, sort_keys=True) + "\n")
+    write_report(folder.report, run=run, pictures=_pictures(session, clips), video=folder.reveal)
+    report("done", total, total)
+    return run
+
+
+def run_record(session: Session, clips: list[CommitInfo]) -> dict[str, Any]:
+    """The content of run.json. All but `stage_s`, `command` and `fingerprint` depends on scene and seed alone."""
+    store = session.store
+    stage_s = _stage_s(session)
+    return {
+        "scene": session.scene.name,
+        "seed": session.scene.seed,
+        "generator": {"name": session.generator_name, "neural": session.generator_name in NEURAL},
+        "command": store.settings.get("command", ""),
+        "fingerprint": store.fingerprint,
+        "rounds": [
+            info.payload | {"commit_sha256": info.hash, "stage_s": stage_s.get(info.payload["clip"], {})}
+            for info in clips
+        ],
+        "commits": [{"number": info.number, "kind": info.kind, "sha256": info.hash} for info in store.log()],
+        "world_sha256": store.head.hash if store.head else "",
+        "closed_loop": closed_loop(store, clips),
+    }
+
+
+def closed_loop(store: WorldStore, clips: list[CommitInfo]) -> dict[str, float] | None:
+    """PSNR and SSIM of the last frame against the first where the walk returns to its first pose; else None."""
+    if not clips:
+        return None
+    first, last = clips[0], clips[-1]
+    start = _array(store, first, "world_from_camera")[0]
+    end = _array(store, last, "world_from_camera")[-1]
+    frames = sum(info.payload["frames"][1] - info.payload["frames"][0] for info in clips)
+    if frames < 2 or not np.allclose(start, end, rtol=0, atol=LOOP_TOLERANCE):
+        return None
+    before, after = _array(store, first, "rgb")[0], _array(store, last, "rgb")[-1]
+    return {"psnr_db": min(psnr_db(before, after), IDENTICAL_DB), "ssim": ssim(before, after)}
+
+
+def _stage_s(session: Session) -> dict[int, dict[str, float]]:
+    """Seconds by stage and clip: of earlier sessions from the journal, of this one as measured."""
+    found = {}
+    for event in session.store.events():
+        if event.kind == "timings":
+            data = unpack_plain(event.payload, where="timings")
+            found[int(data["clip"])] = dict(data["stage_s"])
+    return found | session.stage_s
+
+
+def _pictures(session: Session, clips: list[CommitInfo]) -> list[RoundPictures]:
+    store = session.store
+    if not clips:
+        return []
+    whole = session.snapshot().points()
+    walks = [_array(store, info, "world_from_camera") for info in clips]
+    extent = Extent.around(whole.positions_in_world, np.concatenate(walks))
+    pictures = []
+    walked: F64 = np.empty((0, 4, 4))
+    for info, walk in zip(clips, walks, strict=True):
+        arrays = store.load_arrays(info.number, names=["rgb", "projection_rgb"])
+        # A point belongs to the clip that first saw it; what an edit removed later is missing from earlier plans too.
+        known = whole[whole.clips <= info.payload["clip"]]
+        moments = np.linspace(0, len(walk) - 1, MOMENTS).astype(int)
+        pictures.append(
+            RoundPictures(
+                plan=plan_view(known, np.concatenate([walked, walk]), new_from=len(walked), extent=extent),
+                projections=tuple(arrays["projection_rgb"][moments]),
+                generated=tuple(arrays["rgb"][moments]),
+            )
+        )
+        walked = np.concatenate([walked, walk])
+    return pictures
+
+
+def _frames_of(store: WorldStore, clips: list[CommitInfo], name: str) -> Iterator[U8]:
+    for info in clips:
+        yield from _array(store, info, name)
+
+
+def _array(store: WorldStore, info: CommitInfo, name: str) -> Any:
+    return store.load_arrays(info.number, names=[name])[name]
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

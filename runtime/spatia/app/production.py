@@ -1,0 +1,275 @@
+"""One round off the main thread: project the memory, generate the clip, estimate its geometry, make points of it.
+
+`Production` owns its thread and, on it, the projector, the generation worker and the estimators. The main thread hands
+in a frozen `RoundOrder` and takes back a `RoundResult` or a `Failure`; neither side locks anything of the other.
+"""
+
+import hashlib
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from spatia.clock import Clock
+from spatia.errors import SpatiaError
+from spatia.estimation.fuse import points_of_geometry
+from spatia.generation.worker import Worker
+from spatia.geom.camera import Cameras
+from spatia.geom.pose import transform
+from spatia.inbox import Inbox, InboxClosed
+from spatia.memory.frames import ArchivedClip
+from spatia.memory.voxel_set import VoxelSet
+from spatia.records.arrays import F32, U8, Bool
+from spatia.records.cloud import CloudSnapshot, Points
+from spatia.records.frames import Frames
+from spatia.records.generation import ClipRequest, Failure, Progress
+from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator
+from spatia.records.projection import Look, Projection, Projector
+
+R = TypeVar("R")
+
+ANSWER_POLL_S = 0.1
+VOXEL_STRIDE_PX = 4  # pixels skipped when a frame's visible voxels are collected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RoundOrder:
+    """What PROJECT froze: everything one round may know."""
+
+    request_id: int
+    epoch: int
+    clip: int  # number of the clip in the world
+    seed: int
+    cameras: Cameras  # preceding + new + padding poses, 4k + 1 of them
+    time_s: F32  # [T]
+    new_frame_count: int  # padding left out
+    snapshot: CloudSnapshot
+    preceding: Frames
+    references: Frames
+    reference_numbers: tuple[int, ...]
+    prompt: str
+    deadline_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RoundResult:
+    """What COMMIT merges. Arrays cover the new frames only."""
+
+    order: RoundOrder
+    archived: ArchivedClip  # T new frames, with the estimated depth of the keyframes
+    projection_rgb: U8  # [T, H, W, 3] what the memory knew
+    coverage: float  # share of the new frames' pixels that the memory knew
+    points: Points
+    frame_sha256: tuple[str, ...]  # of every new frame's raw RGB
+    projection_sha256: tuple[str, ...]  # of every new frame's projection: colour, depth and index
+    stage_s: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductionSettings:
+    look: Look
+    keyframe_stride: int = 4
+    preceding_frames: int = 9
+    max_depth_m: float = 20.0
+    retrieval_voxel_m: float = 0.05
+
+
+class Production:
+    """The round worker. `submit`, `take`, `cancel` and `close` belong to the main thread."""
+
+    def __init__(
+        self,
+        *,
+        worker: Worker,
+        open_projector: Callable[[], Projector],
+        open_estimator: Callable[[Projector], SceneEstimator],
+        segmenter: DynamicSegmenter,
+        settings: ProductionSettings,
+        clock: Clock,
+    ) -> None:
+        self._worker = worker
+        self._open_projector = open_projector
+        self._open_estimator = open_estimator
+        self._segmenter = segmenter
+        self._settings = settings
+        self._clock = clock
+        self._orders: Inbox[RoundOrder] = Inbox(max_items=2, when_full="reject")
+        self._results: Inbox[RoundResult | Failure] = Inbox(max_items=4, when_full="block")
+        self._stage = "waiting"
+        self._thread = threading.Thread(target=self._run, name="spatia-production", daemon=True)
+        self._thread.start()
+
+    def submit(self, order: RoundOrder) -> bool:
+        return self._orders.put(order)
+
+    def take(self, *, timeout_s: float | None) -> RoundResult | Failure | None:
+        return self._results.take(timeout_s=timeout_s)
+
+    def progress(self, request_id: int) -> Progress:
+        """The generator's own progress while it runs, and the stage's name before and after."""
+        generated = self._worker.progress()
+        if self._stage == "generate" and generated is not None and generated.request_id == request_id:
+            return generated
+        return Progress(request_id=request_id, stage=self._stage, done=0, total=1)
+
+    def cancel(self, request_id: int) -> None:
+        self._worker.cancel(request_id)
+
+    def close(self, *, deadline_s: float = 10.0) -> None:
+        self._orders.close()
+        self._worker.close(deadline_s=deadline_s)
+        self._results.close()
+        self._thread.join(deadline_s)
+
+    def _run(self) -> None:
+        # Opened here, since a GL context belongs to the thread that makes it.
+        self._projector = self._open_projector()
+        self._estimator = self._open_estimator(self._projector)
+        try:
+            self._serve()
+        finally:
+            self._projector.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                order = self._orders.take()
+            except InboxClosed:
+                return
+            if order is None:
+                continue
+            try:
+                answer: RoundResult | Failure = self._produce(order)
+            except Exception as error:  # noqa: BLE001 - a worker's failure is data until COLLECT looks at it
+                answer = Failure(
+                    request_id=order.request_id,
+                    epoch=order.epoch,
+                    kind="raised",
+                    message=str(error) if isinstance(error, SpatiaError) else f"{type(error).__name__}: {error}",
+                    detail=traceback.format_exc(),
+                )
+            self._stage = "waiting"
+            try:
+                self._results.put(answer)
+            except InboxClosed:
+                return
+
+    def _produce(self, order: RoundOrder) -> RoundResult | Failure:
+        stage_s: dict[str, float] = {}
+        projection = self._timed(stage_s, "project", lambda: self._project(order))
+        request = ClipRequest(
+            request_id=order.request_id,
+            epoch=order.epoch,
+            base_version=order.snapshot.version,
+            seed=order.seed,
+            cameras=order.cameras,
+            time_s=order.time_s,
+            projection=projection,
+            preceding=order.preceding,
+            references=order.references,
+            prompt=order.prompt,
+            deadline_s=order.deadline_s,
+        )
+        clip = self._timed(stage_s, "generate", lambda: self._generate(request))
+        if isinstance(clip, Failure):
+            return clip
+        first = len(order.preceding)
+        new = slice(first, first + order.new_frame_count)
+        frames = Frames(rgb=clip[: order.new_frame_count], cameras=order.cameras[new], time_s=order.time_s[new])
+        return self._remember(order, frames, projection, new, stage_s)
+
+    def _project(self, order: RoundOrder) -> Projection:
+        return self._projector.project(order.snapshot, order.cameras, look=self._settings.look)
+
+    def _generate(self, request: ClipRequest) -> U8 | Failure:
+        if not self._worker.submit(request):
+            raise RuntimeError("the generation worker already has a request; one round at a time")
+        while True:
+            answer = self._worker.take(timeout_s=ANSWER_POLL_S)
+            if isinstance(answer, Failure):
+                return answer
+            if answer is not None:
+                return answer.clip.rgb
+
+    def _remember(
+        self, order: RoundOrder, frames: Frames, projection: Projection, new: slice, stage_s: dict[str, float]
+    ) -> RoundResult:
+        count = len(frames)
+        stride, tail = self._settings.keyframe_stride, self._settings.preceding_frames
+        # The last frames precede the next clip and need depth as well; they are not fused twice.
+        estimated = sorted({*range(0, count, stride), *range(max(0, count - tail), count)})
+        chosen = np.array(estimated, dtype=np.intp)
+        seen = Frames(rgb=frames.rgb[chosen], cameras=frames.cameras[chosen], time_s=frames.time_s[chosen])
+        moving = self._timed(stage_s, "segment", lambda: self._segmenter.segment(seen, cloud=order.snapshot))
+        geometry = self._timed(stage_s, "estimate", lambda: self._estimator.estimate(seen, cloud=order.snapshot))
+        static_depth_m = np.where(moving, np.float32(0), geometry.depth_m)
+        fused = [i for i, frame in enumerate(estimated) if frame % stride == 0]
+        points = self._timed(stage_s, "unproject", lambda: self._points(seen, geometry, moving, fused, order.clip))
+        nothing = VoxelSet.empty(voxel_m=self._settings.retrieval_voxel_m)
+        visible = [nothing] * count
+        for i in fused:
+            visible[estimated[i]] = visible_voxels(
+                static_depth_m[i], geometry.cameras[i : i + 1], voxel_m=self._settings.retrieval_voxel_m
+            )
+        frame_sha256, projection_sha256 = self._timed(stage_s, "hash", lambda: _hashes(frames, projection, new))
+        return RoundResult(
+            order=order,
+            archived=ArchivedClip(
+                clip=order.clip,
+                frames=frames,
+                visible=tuple(visible),
+                keyframes=chosen.astype(np.int32),
+                keyframe_depth_m=static_depth_m,
+            ),
+            projection_rgb=projection.rgb[new],
+            coverage=float((projection.index[new] >= 0).mean()),
+            points=points,
+            frame_sha256=frame_sha256,
+            projection_sha256=projection_sha256,
+            stage_s=stage_s,
+        )
+
+    def _points(self, seen: Frames, geometry: Geometry, moving: Bool, fused: list[int], clip: int) -> Points:
+        at = np.array(fused, dtype=np.intp)
+        return points_of_geometry(
+            Frames(rgb=seen.rgb[at], cameras=seen.cameras[at], time_s=seen.time_s[at]),
+            Geometry(
+                cameras=geometry.cameras[at],
+                depth_m=geometry.depth_m[at],
+                confidence=geometry.confidence[at],
+                label=None if geometry.label is None else geometry.label[at],
+            ),
+            moving=moving[at],
+            clip=clip,
+            max_depth_m=self._settings.max_depth_m,
+        )
+
+    def _timed(self, stage_s: dict[str, float], stage: str, work: Callable[[], R]) -> R:
+        self._stage = stage
+        started_s = self._clock.now_s()
+        done = work()
+        stage_s[stage] = self._clock.now_s() - started_s
+        return done
+
+
+def visible_voxels(depth_m: F32, camera: Cameras, *, voxel_m: float, stride_px: int = VOXEL_STRIDE_PX) -> VoxelSet:
+    """The voxels that one frame [H, W] shows, from pixels of known depth: its view-specific scene cloud."""
+    rays = camera.intrinsics.rays_in_camera()[::stride_px, ::stride_px]
+    depth = depth_m[::stride_px, ::stride_px]
+    known = depth > 0
+    in_world = transform(camera.world_from_camera[0], rays[known] * depth[known][:, None])
+    return VoxelSet.of_positions(in_world.astype(np.float32), voxel_m=voxel_m)
+
+
+def _hashes(frames: Frames, projection: Projection, new: slice) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    of_frames = tuple(hashlib.sha256(np.ascontiguousarray(frame).data).hexdigest() for frame in frames.rgb)
+    of_projections = []
+    for t in range(new.start, new.stop):
+        digest = hashlib.sha256()
+        for channel in (projection.rgb, projection.depth_m, projection.index):
+            digest.update(np.ascontiguousarray(channel[t]).data)
+        of_projections.append(digest.hexdigest())
+    return of_frames, tuple(of_projections)

@@ -1,0 +1,69 @@
+"""The names that scenes may use for generators, estimators and segmenters, and how each is built.
+
+A generator is built from plain data, since it may be built in a process of its own.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from spatia.errors import SceneError, unknown_name
+from spatia.estimation.completion import CompletionEstimator
+from spatia.estimation.given import GivenDepth
+from spatia.estimation.oracle import OracleEstimator, OracleSegmenter
+from spatia.estimation.segment import NoSegmenter
+from spatia.generation.oracle import OracleGenerator
+from spatia.generation.reprojection import ReprojectionGenerator
+from spatia.records.generation import Generator
+from spatia.records.geometry import DynamicSegmenter, SceneEstimator
+from spatia.records.projection import Projector
+from spatia.records.truth import TrueScene
+from spatia.worlds.procedural import procedural_world
+
+Spec = dict[str, Any]  # {"generator": name, "procedural": name of the true world or ""}
+
+
+def build_generator(spec: Spec) -> Generator:
+    """Raises `SceneError` for a name that is in no list, or an oracle of a world that has no truth."""
+    name, procedural = str(spec["generator"]), str(spec["procedural"])
+    if name not in GENERATORS:
+        raise unknown_name("generator", name, GENERATORS, where="generation.generator.name")
+    truth = procedural_world(procedural) if procedural and name == "oracle" else None
+    return GENERATORS[name](truth)
+
+
+def build_estimator(name: str, *, truth: TrueScene | None, projector: Projector) -> SceneEstimator:
+    if name not in ESTIMATORS:
+        raise unknown_name("estimator", name, ESTIMATORS, where="estimation.estimator")
+    return ESTIMATORS[name](truth, projector)
+
+
+def build_segmenter(name: str, *, truth: TrueScene | None) -> DynamicSegmenter:
+    if name not in SEGMENTERS:
+        raise unknown_name("segmenter", name, SEGMENTERS, where="estimation.segmenter")
+    return SEGMENTERS[name](truth)
+
+
+def _known(truth: TrueScene | None, where: str) -> TrueScene:
+    if truth is None:
+        raise SceneError(
+            "the oracle needs a world that knows itself",
+            where=where,
+            fix="use a world of kind procedural, or reprojection, completion and none",
+        )
+    return truth
+
+
+GENERATORS: dict[str, Callable[[TrueScene | None], Generator]] = {
+    "oracle": lambda truth: OracleGenerator(_known(truth, "generation.generator.name")),
+    "reprojection": lambda truth: ReprojectionGenerator(),
+}
+ESTIMATORS: dict[str, Callable[[TrueScene | None, Projector], SceneEstimator]] = {
+    "given": lambda truth, projector: GivenDepth(),
+    "oracle": lambda truth, projector: OracleEstimator(_known(truth, "estimation.estimator")),
+    "completion": lambda truth, projector: CompletionEstimator(projector),
+}
+SEGMENTERS: dict[str, Callable[[TrueScene | None], DynamicSegmenter]] = {
+    "none": lambda truth: NoSegmenter(),
+    "oracle": lambda truth: OracleSegmenter(_known(truth, "estimation.segmenter")),
+}
+NEURAL: frozenset[str] = frozenset()  # names of generators that are networks; the report says which kind made a walk

@@ -1,0 +1,307 @@
+"""`Session`: the runtime embedded in a program. The caller owns the loop; everything here is the main thread's."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from spatia.app.build import build_parts
+from spatia.app.fingerprint import fingerprint
+from spatia.app.journal import packed
+from spatia.app.production import RoundResult
+from spatia.app.state import Cloud, Counts, Epoch, Trajectory, Walker
+from spatia.app.systems import Remembering, Rounds, RoundSettings, Walking, is_idle
+from spatia.clock import Clock, WallClock
+from spatia.control.walk import WALKING_SPEED_M_PER_S
+from spatia.ecs import App, Change, Commands, Frame, Stage, World
+from spatia.errors import GenerationError, StoreError
+from spatia.geom.camera import Cameras, Intrinsics
+from spatia.geom.pose import F64
+from spatia.input.script import ScriptSource
+from spatia.memory.edits import EditResult
+from spatia.records.arrays import F32, U8
+from spatia.records.cloud import CloudSnapshot
+from spatia.records.control import ApplyEdit, FollowPath, Generate, Motion, Order, ResetTo
+from spatia.records.edits import Edit
+from spatia.records.frames import Frames
+from spatia.records.generation import Failure, Progress
+from spatia.records.projection import MetricSplat
+from spatia.scene.load import load_scene
+from spatia.scene.schema import Scene
+from spatia.store.copy import copy_world
+from spatia.store.folder import create
+from spatia.store.in_memory import MemoryStore
+from spatia.store.protocol import WorldStore
+from spatia.streams import Streams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observation:
+    """The memory as the walker sees it now. The arrays are the caller's own."""
+
+    rgb: U8  # [H, W, 3] sRGB, black where nothing is known
+    depth_m: F32  # [H, W] along +z, 0 where nothing is known
+    coverage: F32  # [H, W] 0 or 1
+    world_from_camera: F64  # [4, 4]
+
+
+class Session:
+    """One world, one walker. Two sessions in one process share nothing.
+
+    with Session.open("scenes/room_loop.yaml") as session:
+        session.walk(path)
+        seen = session.step(Motion(forward=1.0))
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        store: WorldStore | None = None,
+        clock: Clock | None = None,
+        while_waiting: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        """A store with commits is resumed. Raises `SpatiaError` for a world or a device that is not to be had."""
+        self._scene = scene
+        if store is None:
+            store = MemoryStore(
+                settings=scene_settings(scene), fingerprint=fingerprint(projector=scene.projection.projector)
+            )
+        self._parts = build_parts(scene, store=store, clock=clock or WallClock())
+        self._keeper = self._parts.keeper
+        self._source = ScriptSource()
+        self._app = App(journal=self._journal)
+        self._last = self._set_out()
+        self._app.install(
+            Walking(self._source, fps=scene.fps, speed_m_per_s=WALKING_SPEED_M_PER_S, record=self._record),
+            Rounds(
+                self._parts.production,
+                settings=RoundSettings(
+                    first_frames=scene.generation.first_frames,
+                    clip_frames=scene.generation.clip_frames,
+                    preceding_frames=scene.generation.preceding_frames,
+                    fps=scene.fps,
+                    commit=scene.generation.commit,
+                    deadline_s=scene.generation.deadline_s,
+                ),
+                retrieve=self._keeper.retrieve,
+                preceding=self._keeper.preceding,
+                while_waiting=while_waiting,
+            ),
+            Remembering(self._keeper),
+        )
+
+    @classmethod
+    def open(cls, scene: Scene | Path | str, *, out: Path | str | None = None, overrides: tuple[str, ...] = ()) -> Self:
+        """A session on a scene or a scene file; with `out` its world is kept in that new folder as it grows."""
+        if not isinstance(scene, Scene):
+            scene = load_scene(Path(scene), overrides, allow_outside=True).scene
+        store = None if out is None else create(Path(out), settings=scene_settings(scene))
+        return cls(scene, store=store)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the workers and give the world back. What was committed stays; closing twice is harmless."""
+        self._parts.production.close()
+        self._keeper.close()
+
+    # -- what an agent does ---------------------------------------------------------------------------------------
+
+    def reset(self, seed: int | None = None) -> Observation:
+        """Back to the world as the scene begins it, with the scene's seed or another.
+
+        A clip still in the making is dropped and counted. Raises `StoreError` for a session whose world is kept in a
+        folder: what is on disk is not taken back.
+        """
+        if not isinstance(self.store, MemoryStore):
+            raise StoreError(
+                "a world kept in a folder cannot be reset", where="Session.reset", fix="open the session without out="
+            )
+        self._source.clear()
+        self.cancel()
+        self._carry_out(ResetTo(seed=self._scene.seed if seed is None else seed))
+        return self.observe()
+
+    def step(self, action: Motion, *, generate: bool = False, prompt: str = "") -> Observation:
+        """Move for one tick of 1 / fps seconds. The poses walked become a clip when there are enough of them, or now.
+
+        In lockstep a clip is committed as many ticks after its request as it has new frames.
+        """
+        self._carry_out(action)
+        if generate:
+            self.generate(prompt=prompt)
+        return self.observe()
+
+    def generate(self, *, prompt: str = "") -> Frames:
+        """Make clips of all poses walked so far and wait for them. Returns the new frames."""
+        return self._collect(Generate(prompt=prompt))
+
+    def walk(self, path: Cameras | npt.ArrayLike, *, prompt: str = "") -> Frames:
+        """Walk along poses [T, 4, 4], generate all of them and remember what was seen. Returns the new frames.
+
+        A first pose that is where the walker stands is not generated twice. Raises `GenerationError` with the cause
+        when a clip fails; the clips before it are kept, and its poses wait for the next `generate`.
+        """
+        poses = path.world_from_camera if isinstance(path, Cameras) else np.asarray(path, dtype=np.float64)
+        return self._collect(FollowPath(world_from_camera=poses, prompt=prompt))
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Change the memory by hand; seen in the next projection and in all later clips."""
+        self.finish()
+        self._carry_out(ApplyEdit(edit=edit))
+        return self._keeper.last_edit
+
+    def observe(self) -> Observation:
+        """What the walker sees now, without a tick."""
+        _, walker = next(self._app.world.query(Walker))
+        pose = walker.world_from_camera
+        seen = self._parts.projector.project(
+            self.snapshot(),
+            Cameras(world_from_camera=pose[None], intrinsics=walker.intrinsics),
+            look=MetricSplat(radius_m=self._scene.memory.voxel_m),
+        )
+        return Observation(
+            rgb=seen.rgb[0].copy(),
+            depth_m=seen.depth_m[0].copy(),
+            coverage=seen.coverage[0].copy(),
+            world_from_camera=pose.copy(),
+        )
+
+    def save(self, path: Path | str) -> str:
+        """Write the whole world, every commit of it, to a new folder. Returns the SHA-256 of its head."""
+        with create(Path(path), settings=self.store.settings, fingerprint=self.store.fingerprint) as target:
+            copy_world(self.store, target)
+            return target.head.hash if target.head else ""
+
+    # -- what a runner needs --------------------------------------------------------------------------------------
+
+    def carry_out(self, order: Order) -> Iterator[RoundResult]:
+        """Tick until the order is done; yields each clip as it is committed. Raises `GenerationError`."""
+        self._source.push(order)
+        while not (self._source.exhausted and is_idle(self._app.world)):
+            self.tick()
+            yield from self._last.read(RoundResult)
+            for failure in self._last.read(Failure):
+                raise _error_of(failure)
+
+    def tick(self) -> None:
+        """One fixed step of the walk."""
+        self._last = self._app.step()
+
+    def finish(self) -> None:
+        """Tick until nothing is in flight or owed."""
+        while not is_idle(self._app.world):
+            self.tick()
+
+    def cancel(self) -> None:
+        """Ask for the clip in the making to be given up; it comes back as a failure."""
+        self._parts.production.cancel(self._app.world.resource(Counts).requests - 1)
+
+    @property
+    def scene(self) -> Scene:
+        return self._scene
+
+    @property
+    def store(self) -> WorldStore:
+        return self._keeper.store
+
+    @property
+    def stage_s(self) -> dict[int, dict[str, float]]:
+        """Seconds by stage of the clips made in this session, by clip number."""
+        return self._keeper.stage_s
+
+    @property
+    def generator_name(self) -> str:
+        return self._scene.generation.generator.name
+
+    def snapshot(self) -> CloudSnapshot:
+        """The cloud as of the last commit."""
+        return self._app.world.resource(Cloud).snapshot
+
+    @property
+    def world(self) -> World:
+        """The ECS world, to look at."""
+        return self._app.world
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """The world's objects by name."""
+        return self._parts.labels
+
+    @property
+    def covered_frames(self) -> int:
+        """Frames of the walk that clips cover."""
+        return self._app.world.resource(Trajectory).covered
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        return self._parts.intrinsics
+
+    @property
+    def start(self) -> F64:
+        """[4, 4] where the walk began."""
+        return self._parts.start
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _collect(self, order: Order) -> Frames:
+        before = self.covered_frames
+        for _ in self.carry_out(order):
+            pass
+        return self._keeper.walked(before, self.covered_frames)
+
+    def _carry_out(self, order: Order) -> None:
+        self._source.push(order)
+        while not self._source.exhausted:
+            self.tick()
+        for failure in self._last.read(Failure):
+            raise _error_of(failure)
+
+    def _set_out(self) -> Frame:
+        """The first tick: puts the resources and the walker where the world has them."""
+        begun = self._keeper.begun()
+
+        def set_out(world: World, frame: Frame, commands: Commands) -> None:
+            commands.put(Epoch())
+            commands.put(Counts())
+            commands.put(Streams(seed=self._scene.seed))
+            commands.put(Cloud(snapshot=self._keeper.snapshot()))
+            shown = len(begun.pending)
+            commands.put(Trajectory(poses=begun.pending, covered=begun.covered, clips=begun.clips, shown=shown))
+            commands.spawn(Walker(world_from_camera=begun.pose, intrinsics=self._parts.intrinsics))
+
+        return App(world=self._app.world, journal=self._journal).add(Stage.POLL, set_out).simulate()
+
+    def _journal(self, tick: int, changes: tuple[Change, ...]) -> None:
+        if changes:
+            self.store.append_events([(tick, "changes", packed(list(changes)))])
+
+    def _record(self, tick: int, order: Order) -> None:
+        self.store.append_events([(tick, "order", packed(order))])
+
+
+def scene_settings(scene: Scene) -> dict[str, Any]:
+    """What a world is created with: the scene itself, so that a run can be resumed from its folder alone."""
+    return {"scene": scene.model_dump_json()}
+
+
+def _error_of(failure: Failure) -> GenerationError:
+    error = GenerationError(
+        f"the clip was not generated ({failure.kind}): {failure.message}",
+        where=f"request {failure.request_id}",
+        fix="the world is as it was before the clip; mend the cause and go on with `spatia run --resume`",
+    )
+    if failure.detail:
+        error.add_note(failure.detail)
+    return error

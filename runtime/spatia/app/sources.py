@@ -1,0 +1,207 @@
+"""Opens the world that a scene names: first points, first frames, where the walk begins, and the truth if there is one.
+
+Runs on the main thread, before the first tick.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from math import radians
+from pathlib import Path
+
+import numpy as np
+
+from spatia.errors import InputError, SceneError
+from spatia.estimation.fuse import points_of_geometry
+from spatia.geom.camera import Cameras, Intrinsics
+from spatia.geom.pose import F64, from_rotation_translation
+from spatia.memory.cloud import PointMemory
+from spatia.records.arrays import F32, U8
+from spatia.records.cloud import INITIAL_CLIP
+from spatia.records.frames import Frames
+from spatia.records.geometry import Geometry
+from spatia.records.truth import TrueScene
+from spatia.scene.build_paths import intrinsics_of, start_pose_of
+from spatia.scene.schema import Camera, Lens, PlyWorld, ProceduralWorld, RgbdWorld, Scene
+from spatia.worlds.ply import read_ply
+from spatia.worlds.procedural import procedural_world
+from spatia.worlds.rgbd_folder import RgbdFrame, open_rgbd_folder
+
+DEFAULT_FOV_Y_RAD = radians(60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenedWorld:
+    """Where a run begins."""
+
+    memory: PointMemory
+    frames: Frames | None  # photographs of the world with depth, as first references; none for a bare cloud
+    start: F64  # [4, 4]
+    intrinsics: Intrinsics  # of the walking camera
+    truth: TrueScene | None
+    labels: dict[str, int]
+
+
+def open_world(scene: Scene, *, with_content: bool) -> OpenedWorld:
+    """The world of a scene; without its content where a store brings that back.
+
+    Raises `InputError` for data that cannot be read and `SceneError` for what this version cannot begin from.
+    """
+    memory = PointMemory(voxel_m=scene.memory.voxel_m, max_points=scene.memory.max_points)
+    match scene.world:
+        case ProceduralWorld():
+            return _procedural(scene, scene.world, memory, with_content=with_content)
+        case RgbdWorld():
+            return _rgbd(scene, scene.world, memory, with_content=with_content)
+        case PlyWorld():
+            return _ply(scene, scene.world, memory)
+        case _:
+            raise SceneError(
+                f"a world of kind {scene.world.kind!r} cannot be begun from yet",
+                where="world.kind",
+                fix="use procedural, rgbd or ply; `spatia run --resume` goes on with a saved run",
+            )
+
+
+def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, *, with_content: bool) -> OpenedWorld:
+    truth = procedural_world(world.name)
+    intrinsics = walking_intrinsics(scene.camera, own=None)
+    start = start_pose_of(scene.camera.start) if scene.camera.start else truth.start_pose
+    if not with_content:
+        return OpenedWorld(
+            memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=truth, labels=truth.labels()
+        )
+    cameras = Cameras(world_from_camera=start[None], intrinsics=intrinsics)
+    time_s = np.zeros(1, dtype=np.float32)
+    seen = truth.render(cameras, time_s)
+    frames = Frames(
+        rgb=seen.rgb, cameras=cameras, time_s=time_s, depth_m=np.where(seen.moving, np.float32(0), seen.depth_m)
+    )
+    memory.insert(
+        points_of_geometry(
+            frames,
+            Geometry(
+                cameras=cameras,
+                depth_m=seen.depth_m,
+                confidence=np.ones_like(seen.depth_m),
+                label=seen.label,
+            ),
+            moving=seen.moving,
+            clip=INITIAL_CLIP,
+            max_depth_m=scene.estimation.max_depth_m,
+        )
+    )
+    return OpenedWorld(
+        memory=memory, frames=frames, start=start, intrinsics=intrinsics, truth=truth, labels=truth.labels()
+    )
+
+
+def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, *, with_content: bool) -> OpenedWorld:
+    folder = open_rgbd_folder(
+        world.path,
+        color_intrinsics=_lens(world.color_intrinsics),
+        depth_intrinsics=_lens(world.depth_intrinsics),
+        depth_scale_m=world.depth_scale_m,
+    )
+    chosen = range(len(folder))[world.frames.first : world.frames.stop : world.frames.every]
+    if not chosen:
+        raise InputError(
+            f"no frame is chosen: the folder has {len(folder)}", where=str(world.path), fix="widen world.frames"
+        )
+    intrinsics = walking_intrinsics(scene.camera, own=folder.color_intrinsics)
+    poses = folder.poses[np.asarray(chosen)]
+    start = start_pose_of(scene.camera.start) if scene.camera.start else poses[0]
+    if not with_content:
+        return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+    rgb: list[U8] = []
+    depth_m: list[F32] = []
+    for i in chosen:
+        frame = folder.read(i)
+        pose = folder.poses[i : i + 1]
+        memory.insert(
+            points_of_geometry(
+                Frames(
+                    rgb=frame.rgb[None],
+                    cameras=Cameras(world_from_camera=pose, intrinsics=folder.color_intrinsics),
+                    time_s=np.zeros(1, dtype=np.float32),
+                ),
+                Geometry(
+                    cameras=Cameras(world_from_camera=pose, intrinsics=folder.depth_intrinsics),
+                    depth_m=frame.depth_m[None],
+                    confidence=np.ones((1, *frame.depth_m.shape), dtype=np.float32),
+                ),
+                clip=INITIAL_CLIP,
+                max_depth_m=scene.estimation.max_depth_m,
+            )
+        )
+        seen = _seen_through(frame, folder.color_intrinsics, folder.depth_intrinsics, intrinsics)
+        rgb.append(seen[0])
+        depth_m.append(seen[1])
+    frames = Frames(
+        rgb=np.stack(rgb),
+        cameras=Cameras(world_from_camera=poses, intrinsics=intrinsics),
+        time_s=np.zeros(len(rgb), dtype=np.float32),
+        depth_m=np.stack(depth_m),
+    )
+    return OpenedWorld(memory=memory, frames=frames, start=start, intrinsics=intrinsics, truth=None, labels={})
+
+
+def _ply(scene: Scene, world: PlyWorld, memory: PointMemory) -> OpenedWorld:
+    points = read_ply(world.path, max_points=scene.memory.max_points).points
+    if not len(points):
+        raise InputError("the cloud is empty", where=str(world.path), fix="name a PLY file with points")
+    memory.insert(points)
+    position = points.positions_in_world
+    low, high = np.percentile(position, [2, 98], axis=0)
+    # In the middle, a third of the depth behind it, looking along +z.
+    eye = np.array([0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), low[2] - 0.3 * (high[2] - low[2])])
+    start = start_pose_of(scene.camera.start) if scene.camera.start else from_rotation_translation(np.eye(3), eye)
+    intrinsics = walking_intrinsics(scene.camera, own=None)
+    return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+
+
+def walking_intrinsics(camera: Camera, *, own: Intrinsics | None) -> Intrinsics:
+    """The scene's lens: as given, or the world's own at the scene's size, or 60 degrees high."""
+    given = intrinsics_of(camera)
+    if given is not None:
+        return given
+    width_px, height_px = camera.width_px, camera.height_px
+    if own is None:
+        return Intrinsics.from_fov(fov_y_rad=DEFAULT_FOV_Y_RAD, width_px=width_px, height_px=height_px)
+    # Square pixels at the same horizontal angle; another aspect ratio crops or widens the height.
+    focal_px = own.fx_px * width_px / own.width_px
+    return Intrinsics(
+        fx_px=focal_px,
+        fy_px=focal_px,
+        cx_px=0.5 * width_px,
+        cy_px=0.5 * height_px,
+        width_px=width_px,
+        height_px=height_px,
+    )
+
+
+def _lens(lens: Lens | None) -> Intrinsics | None:
+    return None if lens is None else Intrinsics(**lens.model_dump())
+
+
+def _seen_through(frame: RgbdFrame, color: Intrinsics, depth: Intrinsics, walking: Intrinsics) -> tuple[U8, F32]:
+    """An RGB-D frame resampled to the walking camera at the same place: colour and depth, black and 0 outside.
+
+    A camera that only has another lens sees along the same rays, so each raster is looked up directly. Nearest pixel:
+    an interpolated depth would float between two surfaces.
+    """
+    rays = walking.rays_in_camera()
+    rgb, seen = _lookup(frame.rgb, rays, color)
+    depth_m, measured = _lookup(frame.depth_m, rays, depth)
+    return np.where(seen[..., None], rgb, np.uint8(0)), np.where(measured & seen, depth_m, np.float32(0))
+
+
+def _lookup(image: np.ndarray, rays: F32, lens: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
+    column = np.floor(rays[..., 0] * lens.fx_px + lens.cx_px).astype(np.int64)
+    row = np.floor(rays[..., 1] * lens.fy_px + lens.cy_px).astype(np.int64)
+    inside = (column >= 0) & (column < lens.width_px) & (row >= 0) & (row < lens.height_px)
+    return image[np.clip(row, 0, lens.height_px - 1), np.clip(column, 0, lens.width_px - 1)], inside
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,293 @@
+"""The systems of the walk, stage by stage, as methods of three plugins. All run on the main thread.
+
+POLL     Walking.poll        orders from the input source
+CONTROL  Walking.move        motion and paths -> the walker's pose, the trajectory
+PLAN     Rounds.plan         trajectory -> the next round, when there is enough of it
+PROJECT  Rounds.freeze       snapshot, preceding and reference frames for that round
+DISPATCH Rounds.submit       to the production thread
+COLLECT  Rounds.collect      results that are due
+COMMIT   Remembering.commit  clip and edits -> memory, archive, store, World
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+
+from spatia.app.production import Production, RoundOrder, RoundResult
+from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
+from spatia.control.walk import step_pose
+from spatia.ecs import App, Commands, Frame, Stage, World
+from spatia.errors import GenerationError
+from spatia.generation.rounds import Round, next_round
+from spatia.geom.camera import Cameras
+from spatia.geom.pose import F64
+from spatia.records.cloud import CloudSnapshot
+from spatia.records.control import ApplyEdit, FollowPath, Generate, InputSource, Motion, Order, ResetTo
+from spatia.records.edits import Edit
+from spatia.records.frames import Frames
+from spatia.records.generation import Failure, Progress
+from spatia.streams import Streams
+
+WAIT_S = 0.1  # between two reports of progress while a due result is awaited
+
+Retrieve = Callable[[Cameras], tuple[Frames, tuple[int, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RoundDue:
+    """Mail from PLAN to PROJECT."""
+
+    round: Round
+    new_poses: F64  # [n, 4, 4] of the new frames, unpadded
+
+
+class Walking:
+    """Orders in, poses out. `record` is told every order and its tick."""
+
+    def __init__(
+        self, source: InputSource, *, fps: float, speed_m_per_s: float, record: Callable[[int, Order], None]
+    ) -> None:
+        self._source = source
+        self._dt_s = 1.0 / fps
+        self._speed_m_per_s = speed_m_per_s
+        self._record = record
+
+    def __call__(self, app: App) -> None:
+        app.add(Stage.POLL, self.poll)
+        app.add(Stage.CONTROL, self.move)
+
+    def poll(self, world: World, frame: Frame, commands: Commands) -> None:
+        for order in self._source.poll(world.tick, idle=is_idle(world)):
+            self._record(world.tick, order)
+            frame.send(order)
+
+    def move(self, world: World, frame: Frame, commands: Commands) -> None:
+        entity, walker = next(world.query(Walker))
+        before = trajectory = world.resource(Trajectory)
+        pose = walker.world_from_camera
+        for order in frame.read(Motion):
+            pose = step_pose(pose, order, dt_s=self._dt_s, speed_m_per_s=self._speed_m_per_s)
+            poses = np.concatenate([trajectory.poses, pose[None]])
+            trajectory = replace(trajectory, poses=poses, shown=len(poses))
+        for path in frame.read(FollowPath):
+            trajectory = _extended(trajectory, path, last=pose)
+        for generate in frame.read(Generate):
+            trajectory = replace(trajectory, flush=True, prompt=generate.prompt)
+        if not frame.read(Motion) and trajectory.shown < len(trajectory.poses):
+            pose = trajectory.poses[trajectory.shown]
+            trajectory = replace(trajectory, shown=trajectory.shown + 1)
+        if pose is not walker.world_from_camera:
+            commands.insert(entity, replace(walker, world_from_camera=pose))
+        # Later stages of this tick see the trajectory by mail; the World still holds that of the last commit.
+        frame.send(trajectory)
+        if trajectory is not before:
+            commands.put(trajectory)
+
+
+def _extended(trajectory: Trajectory, path: FollowPath, *, last: F64) -> Trajectory:
+    """The trajectory with a path behind it.
+
+    A first pose that repeats where the walker stands is left out; a walk that has not begun begins with the path.
+    """
+    begun = trajectory.covered > 0 or len(trajectory.poses) > 1
+    before = trajectory.poses if begun else trajectory.poses[:0]
+    repeats = begun and np.array_equal(path.world_from_camera[0], before[-1] if len(before) else last)
+    new = path.world_from_camera[1:] if repeats else path.world_from_camera
+    return replace(
+        trajectory,
+        poses=np.concatenate([before, new]),
+        shown=min(trajectory.shown, len(before)),
+        flush=len(before) + len(new) > 0,
+        prompt=path.prompt,
+    )
+
+
+def is_idle(world: World) -> bool:
+    """True when no round is under way or owed."""
+    return not any(world.query(InFlight)) and not world.resource(Trajectory).flush
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSettings:
+    first_frames: int = 81
+    clip_frames: int = 81
+    preceding_frames: int = 9
+    fps: float = 24.0
+    commit: Literal["lockstep", "live"] = "lockstep"
+    deadline_s: float | None = None
+
+
+class Rounds:
+    """From trajectory to results. One round is in flight at a time, since the next needs its last frames.
+
+    A result is committed at its due tick (lockstep), or when it is ready (live). `commit_ticks` holds the ticks of an
+    earlier live run by request id; a replay commits at those.
+    """
+
+    def __init__(
+        self,
+        production: Production,
+        *,
+        settings: RoundSettings,
+        retrieve: Retrieve,
+        preceding: Callable[[int], Frames],
+        commit_ticks: Mapping[int, int] | None = None,
+        while_waiting: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self._production = production
+        self._settings = settings
+        self._retrieve = retrieve
+        self._preceding = preceding
+        self._commit_ticks = commit_ticks or {}
+        self._while_waiting = while_waiting
+
+    def __call__(self, app: App) -> None:
+        app.add(Stage.PLAN, self.plan)
+        app.add(Stage.PROJECT, self.freeze)
+        app.add(Stage.DISPATCH, self.submit)
+        app.add(Stage.COLLECT, self.collect)
+
+    def plan(self, world: World, frame: Frame, commands: Commands) -> None:
+        trajectory = frame.last(Trajectory) or world.resource(Trajectory)
+        if any(world.query(InFlight)) or frame.read(ApplyEdit) or frame.read(ResetTo):
+            return
+        if not len(trajectory.poses):
+            return
+        settings = self._settings
+        round_ = next_round(
+            trajectory.covered,
+            trajectory.covered + len(trajectory.poses),
+            index=trajectory.clips,
+            first=settings.first_frames,
+            later=settings.clip_frames,
+            preceding=settings.preceding_frames,
+        )
+        full = settings.clip_frames if trajectory.covered else settings.first_frames
+        if trajectory.flush or round_.stop - round_.start == full:
+            frame.send(RoundDue(round=round_, new_poses=trajectory.poses[: round_.new_frame_count]))
+
+    def freeze(self, world: World, frame: Frame, commands: Commands) -> None:
+        due = frame.last(RoundDue)
+        if due is None:
+            return
+        round_, trajectory = due.round, frame.last(Trajectory) or world.resource(Trajectory)
+        intrinsics = next(world.query(Walker))[1].intrinsics
+        preceding = self._preceding(round_.preceding)
+        padding = np.repeat(
+            due.new_poses[-1:], round_.padded_frames - round_.preceding - round_.new_frame_count, axis=0
+        )
+        poses = np.concatenate([preceding.cameras.world_from_camera, due.new_poses, padding])
+        cameras = Cameras(world_from_camera=poses, intrinsics=intrinsics)
+        new = slice(round_.preceding, round_.preceding + round_.new_frame_count)
+        references, numbers = self._retrieve(cameras[new])
+        counts = world.resource(Counts)
+        frame.send(
+            RoundOrder(
+                request_id=counts.requests,
+                epoch=world.resource(Epoch).value,
+                clip=trajectory.clips,
+                seed=world.resource(Streams).child_seed("generation", trajectory.clips),
+                cameras=cameras,
+                time_s=((round_.start + np.arange(len(cameras))) / self._settings.fps).astype(np.float32),
+                new_frame_count=round_.new_frame_count,
+                snapshot=world.resource(Cloud).snapshot,
+                preceding=preceding,
+                references=references,
+                reference_numbers=numbers,
+                prompt=trajectory.prompt,
+                deadline_s=self._settings.deadline_s,
+            )
+        )
+        frame.send(Counts(requests=1))
+
+    def submit(self, world: World, frame: Frame, commands: Commands) -> None:
+        for order in frame.read(RoundOrder):
+            if not self._production.submit(order):
+                raise GenerationError("the production queue is full", fix="wait for the round in flight")
+            commands.spawn(
+                InFlight(
+                    request_id=order.request_id,
+                    epoch=order.epoch,
+                    submitted_tick=world.tick,
+                    due_tick=world.tick + order.new_frame_count,
+                    first_frame=world.resource(Trajectory).covered,
+                    new_frame_count=order.new_frame_count,
+                )
+            )
+
+    def collect(self, world: World, frame: Frame, commands: Commands) -> None:
+        for entity, request in world.query(InFlight):
+            due_tick = self._commit_ticks.get(request.request_id, request.due_tick)
+            lockstep = self._settings.commit == "lockstep" or request.request_id in self._commit_ticks
+            if lockstep and world.tick < due_tick:
+                continue
+            answer = self._production.take(timeout_s=0.0)
+            while answer is None and lockstep:
+                self._while_waiting(self._production.progress(request.request_id))
+                answer = self._production.take(timeout_s=WAIT_S)
+            if answer is None:
+                continue
+            commands.despawn(entity)
+            epoch = answer.epoch if isinstance(answer, Failure) else answer.order.epoch
+            if epoch != world.resource(Epoch).value:
+                frame.send(Counts(stale_results=1))
+            else:
+                frame.send(answer)
+
+
+class Keeper(Protocol):
+    """What Remembering drives: the owner of memory, archive and store."""
+
+    def merge(self, result: RoundResult, *, tick: int) -> CloudSnapshot: ...
+
+    def edit(self, edit: Edit) -> CloudSnapshot: ...
+
+    def reset(self, seed: int) -> tuple[CloudSnapshot, F64]:
+        """The cloud and the first pose of the world begun again."""
+        ...
+
+
+class Remembering:
+    """The only writer of the memory, the archive, the store and the World's resources."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def __call__(self, app: App) -> None:
+        app.add(Stage.COMMIT, self.commit)
+
+    def commit(self, world: World, frame: Frame, commands: Commands) -> None:
+        trajectory = frame.last(Trajectory) or world.resource(Trajectory)
+        for result in frame.read(RoundResult):
+            commands.put(Cloud(snapshot=self._keeper.merge(result, tick=world.tick)))
+            new = result.order.new_frame_count
+            left = trajectory.poses[new:]
+            trajectory = replace(
+                trajectory,
+                poses=left,
+                covered=trajectory.covered + new,
+                clips=trajectory.clips + 1,
+                shown=max(0, trajectory.shown - new),
+                flush=trajectory.flush and len(left) > 0,
+            )
+            commands.put(trajectory)
+            frame.send(Counts(clips=1))
+        for _ in frame.read(Failure):
+            # The poses stay; nothing is tried again before somebody asks.
+            commands.put(replace(trajectory, flush=False))
+            frame.send(Counts(failures=1))
+        for order in frame.read(ApplyEdit):
+            commands.put(Cloud(snapshot=self._keeper.edit(order.edit)))
+            frame.send(Counts(edits=1))
+        for reset in frame.read(ResetTo):
+            snapshot, start = self._keeper.reset(reset.seed)
+            commands.put(Cloud(snapshot=snapshot))
+            commands.put(Trajectory(poses=start[None], shown=1))
+            commands.put(Streams(seed=reset.seed))
+            commands.put(Epoch(value=world.resource(Epoch).value + 1))
+            for entity, walker in world.query(Walker):
+                commands.insert(entity, replace(walker, world_from_camera=start))
+        if tallies := frame.read(Counts):
+            commands.put(sum(tallies, start=world.resource(Counts)))

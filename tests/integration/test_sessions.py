@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spatia.app.session import Session
+from spatia.app.state import Counts, Epoch
+from spatia.errors import StoreError
+from spatia.geom import path
+from spatia.records.control import Motion
+from spatia.records.edits import AddPrimitive, Box, Recolor, Remove, Undo
+from support.scenes_small import small_room
+
+
+def test_a_walk_grows_the_world_and_gives_exactly_its_frames() -> None:
+    with Session.open(small_room()) as session:
+        before = session.snapshot().alive_count
+        frames = session.walk(path.dolly(session.start, 0.4, frames=11))
+        assert len(frames) == 11
+        assert session.covered_frames == 11
+        assert session.snapshot().alive_count > before
+
+
+def test_a_second_walk_does_not_repeat_the_frame_it_starts_from() -> None:
+    with Session.open(small_room()) as session:
+        first = session.walk(path.dolly(session.start, 0.3, frames=9))
+        second = session.walk(path.dolly(first.cameras.world_from_camera[-1], 0.3, frames=9))
+        assert (len(first), len(second)) == (9, 8)
+
+
+def test_a_step_moves_the_walker_and_shows_the_memory_there() -> None:
+    with Session.open(small_room()) as session:
+        before = session.observe()
+        after = session.step(Motion(forward=1.0))
+        moved_m = np.linalg.norm(after.world_from_camera[:3, 3] - before.world_from_camera[:3, 3])
+        assert moved_m == pytest.approx(1.4 / 24)
+        assert after.rgb.shape == (64, 96, 3)
+        assert after.depth_m.shape == after.coverage.shape == (64, 96)
+        assert before.coverage.mean() > 0.9
+        assert not np.shares_memory(before.rgb, after.rgb)
+
+
+def test_enough_steps_become_a_clip_by_themselves() -> None:
+    with Session.open(small_room()) as session:
+        for _ in range(8):
+            session.step(Motion(yaw_rad=0.02))
+        assert session.covered_frames == 0
+        session.finish()
+        assert session.covered_frames == 9
+
+
+def test_the_last_steps_become_a_short_clip_when_asked() -> None:
+    with Session.open(small_room()) as session:
+        session.step(Motion(forward=1.0))
+        session.step(Motion(forward=1.0), generate=True)
+        assert session.covered_frames == 3
+
+
+def test_a_removed_box_is_gone_from_the_next_view_and_undo_brings_it_back() -> None:
+    with Session.open(small_room()) as session:
+        before = session.observe()
+        everything = Box(low_m=(-50, -50, -50), high_m=(50, 50, 50))
+        result = session.edit(Remove(where=everything))
+        assert result.touched_count > 0
+        assert session.observe().coverage.sum() == 0
+        session.edit(Undo())
+        np.testing.assert_array_equal(session.observe().rgb, before.rgb)
+
+
+def test_edits_show_in_the_projection_that_conditions_the_next_clip() -> None:
+    with Session.open(
+        small_room("generation.generator.name=reprojection", "estimation.estimator=completion")
+    ) as session:
+        eye, ahead = session.start[:3, 3], session.start[:3, 2]
+        center = tuple(float(v) for v in eye + 1.0 * ahead)
+        session.edit(AddPrimitive(shape="sphere", center_m=center, size_m=(0.4, 0.4, 0.4), color=(255, 0, 255)))  # type: ignore[arg-type]
+        frames = session.walk(path.hold(session.start, frames=5))
+        middle = frames.rgb[-1, 28:36, 44:52].astype(int)
+        assert (middle[..., 0] - middle[..., 1] > 60).mean() > 0.9
+
+
+def test_an_object_is_recoloured_by_its_label() -> None:
+    with Session.open(small_room()) as session:
+        name, label = sorted(session.labels.items())[0]
+        from spatia.records.edits import OfLabel
+
+        assert name
+        touched = session.edit(Recolor(where=OfLabel(label=label), color=(255, 0, 0))).touched_count
+        assert touched == int((session.snapshot().points().labels == label).sum())
+
+
+def test_a_reset_begins_the_same_world_again_and_counts_what_it_drops() -> None:
+    with Session.open(small_room()) as session:
+        first = session.observe()
+        for _ in range(9):
+            session.step(Motion(forward=1.0))
+        again = session.reset()
+        np.testing.assert_array_equal(first.rgb, again.rgb)
+        assert session.covered_frames == 0
+        assert session.world.resource(Epoch).value == 1
+        session.finish()
+        assert session.world.resource(Counts).stale_results == 1
+
+
+def test_a_reset_session_walks_as_a_new_one_does() -> None:
+    with Session.open(small_room()) as session:
+        session.walk(path.dolly(session.start, 0.2, frames=9))
+        session.reset()
+        session.walk(path.dolly(session.start, 0.4, frames=9))
+        again = session.store.head
+    with Session.open(small_room()) as session:
+        session.walk(path.dolly(session.start, 0.4, frames=9))
+        new = session.store.head
+    assert again is not None and new is not None
+    assert again.hash == new.hash
+
+
+def test_two_sessions_in_one_process_do_not_touch_each_other() -> None:
+    with Session.open(small_room()) as one, Session.open(small_room()) as other:
+        untouched = other.observe()
+        one.walk(path.dolly(one.start, 0.4, frames=9))
+        one.edit(Remove(where=Box(low_m=(-50, -50, -50), high_m=(50, 50, 50))))
+        np.testing.assert_array_equal(other.observe().rgb, untouched.rgb)
+        assert other.covered_frames == 0
+
+
+def test_two_runs_of_one_script_give_equal_journals() -> None:
+    journals = []
+    for _ in range(2):
+        with Session.open(small_room()) as session:
+            session.step(Motion(forward=1.0))
+            session.walk(path.pan(session.start, 0.2, frames=9))
+            session.edit(Remove(where=Box(low_m=(-1, -1, -1), high_m=(1, 1, 1))))
+            events = [(e.tick, e.kind, e.payload) for e in session.store.events() if e.kind != "timings"]
+            journals.append(events)
+    assert journals[0] == journals[1]
+    assert len(journals[0]) > 10
+
+
+def test_a_world_kept_in_a_folder_is_not_reset(tmp_path: Path) -> None:
+    with (
+        Session.open(small_room(), out=tmp_path / "world") as session,
+        pytest.raises(StoreError, match="cannot be reset"),
+    ):
+        session.reset()
+
+
+def test_a_saved_session_has_the_hash_of_the_living_one(tmp_path: Path) -> None:
+    with Session.open(small_room()) as session:
+        session.walk(path.dolly(session.start, 0.3, frames=9))
+        saved = session.save(tmp_path / "copy")
+        assert session.store.head is not None
+        assert saved == session.store.head.hash
