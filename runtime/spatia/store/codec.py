@@ -91,7 +91,7 @@ def _checked_header(header: Any, where: str) -> tuple[np.dtype[Any], tuple[int, 
     if not isinstance(header, dict) or sorted(header) != ["codec", "dtype", "shape"]:
         raise StoreError("an array's header must name codec, dtype and shape", where=where)
     dtype, shape, codec = header["dtype"], header["shape"], header["codec"]
-    if dtype not in DTYPES or codec not in ("deflate", "ffv1"):
+    if dtype not in list(DTYPES) or codec not in ("deflate", "ffv1"):
         raise StoreError(f"unknown dtype or codec in an array's header: {dtype!r}, {codec!r}", where=where)
     is_shape = isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS
     if not is_shape or not all(type(side) is int and 0 <= side < 1 << 40 for side in shape):

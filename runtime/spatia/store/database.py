@@ -19,6 +19,9 @@ FORMAT = 1
 APPLICATION_ID = 0x53504154  # "SPAT": lets `file` and others tell a world from any other database
 MAX_ROW_BYTES = 64 << 20
 
+# Beside its own errors: a number too large for it, and a message that quotes bytes which are no text.
+_READ_FAILURES = (sqlite3.Error, OverflowError, UnicodeDecodeError)
+
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
     "CREATE TABLE blobs (sha256 BLOB PRIMARY KEY, byte_count INTEGER NOT NULL) STRICT",
@@ -56,7 +59,7 @@ class Database:
         try:
             for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "synchronous = FULL"):
                 self._connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error as error:
+        except _READ_FAILURES as error:
             self.close()
             raise self._unreadable(error) from error
 
@@ -113,7 +116,7 @@ class Database:
     def rows(self, sql: str, *parameters: int | str | bytes) -> list[Any]:
         try:
             return self._connection.execute(sql, parameters).fetchall()
-        except (sqlite3.Error, OverflowError) as error:
+        except _READ_FAILURES as error:
             raise self._unreadable(error) from error
 
     def row(self, sql: str, *parameters: int | str | bytes) -> Any:

@@ -52,7 +52,7 @@ class Files:
         connection.executemany(sql, rows)
 
     def write_durably(self, path: Path, data: memoryview) -> None:
-        """When this returns, `path` holds all of `data` whatever happens next; when it raises, it does not exist."""
+        """When this returns, `path` holds all of `data` whatever happens next; until the rename, it does not exist."""
         temporary = path.with_name(path.name + TEMPORARY)
         try:
             descriptor = self.create(temporary)

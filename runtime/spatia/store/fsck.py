@@ -3,17 +3,18 @@
 Runs on the thread that owns the store.
 """
 
+import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from spatia.errors import StoreError
+from spatia.records.cloud import FIELDS, PAGE_POINTS
 from spatia.store.blobs import Blob, Blobs
 from spatia.store.codec import decode_array
-from spatia.store.history import PAGE_BYTES, commit_hash, events_digest, page_digest
+from spatia.store.history import commit_hash, events_digest
 from spatia.store.journal import Journal
-from spatia.store.pages import Manifest
+from spatia.store.pages import Manifest, read_pages
 from spatia.store.protocol import CommitInfo, Problem
 
 
@@ -41,8 +42,9 @@ def check(journal: Journal, blobs: Blobs, *, max_load_bytes: int) -> list[Proble
 
 
 def _commit_problems(journal: Journal, blobs: Blobs, max_load_bytes: int) -> Iterator[Problem]:
-    damaged_pages: dict[int, Problem] = {}  # by the commit that wrote them
-    affected: dict[int, list[int]] = {}  # the commits whose clouds show them
+    lost: dict[
+        int, tuple[CommitInfo, list[int], list[int]]
+    ] = {}  # by writer: its bad pages, the commits that show them
     for number, table in journal.manifests(0, journal.last_number()):
         info = journal.info(number)
         arrays = journal.arrays(number)
@@ -61,34 +63,40 @@ def _commit_problems(journal: Journal, blobs: Blobs, max_load_bytes: int) -> Ite
             yield _problem("damaged commit", info, "world.sqlite", detail, number)
         if events_digest(journal.events_of(number)) != journal.events_digest(number):
             yield _problem("damaged events", info, "world.sqlite", "they are not those that were committed", number)
-        pages = journal.pages_blob(number)
-        damage = _pages_damage(blobs, pages, table[table["commit"] == number]) if pages else None
-        if pages and damage:
-            damaged_pages[number] = _problem("damaged pages", info, blobs.path(pages), damage)
-            affected[number] = []
-        for writer in np.unique(table["commit"]).tolist():
-            if writer in affected:
-                affected[writer].append(number)
+        bad = _bad_pages(journal, blobs, number, table[table["commit"] == number])
+        if bad:
+            lost[number] = (info, bad, [])
+        for writer, (_, pages, affected) in lost.items():
+            if np.isin(table["page"][table["commit"] == writer], pages).any():
+                affected.append(number)
         for name, (digest, blob) in arrays.items():
             try:
                 data = blobs.read(blob, source=name)
                 decode_array(data, digest=digest, where=name, max_bytes=max_load_bytes)
             except StoreError as error:
                 yield _problem("damaged array", info, blobs.path(blob), f"array {name}: {error.problem}", number)
-    for writer, problem in damaged_pages.items():
-        yield replace(problem, affected=tuple(affected[writer]))
+    for info, pages, affected in lost.values():
+        written = journal.pages_blob(info.number)
+        where = "world.sqlite" if written is None else blobs.path(written)
+        yield _problem("damaged pages", info, where, f"{len(pages)} pages, the first is {pages[0]}", *affected)
 
 
-def _pages_damage(blobs: Blobs, blob: Blob, entries: Manifest) -> str | None:
+def _bad_pages(journal: Journal, blobs: Blobs, number: int, entries: Manifest) -> list[int]:
+    """The pages that a commit wrote and that cannot be read back."""
+    blob = journal.pages_blob(number)
     try:
-        data = blobs.read(blob, source="pages")
-    except StoreError as error:
-        return error.problem
-    for page, slot, sha256 in zip(entries["page"], entries["slot"], entries["sha256"], strict=True):
-        words = np.frombuffer(data, dtype="<u4")[int(slot) * (PAGE_BYTES // 4) :][: PAGE_BYTES // 4]
-        if page_digest(words) != sha256.tobytes():
-            return f"page {page} is not what was committed"
-    return None
+        descriptor = None if blob is None else blobs.open(blob, source="pages")
+    except StoreError:
+        descriptor = None
+    if descriptor is None:
+        return list(entries["page"].tolist())
+    in_turn = entries.copy()
+    in_turn["page"] = np.arange(len(entries))
+    scratch = np.empty((len(entries), FIELDS, PAGE_POINTS), dtype=np.uint32)
+    try:
+        return [int(entries["page"][position]) for position in read_pages(descriptor, in_turn, scratch)]
+    finally:
+        os.close(descriptor)
 
 
 def _parts(journal: Journal, number: int) -> Iterator[tuple[str, Blob]]:
