@@ -17,7 +17,10 @@ from spatia.records.cloud import BLUE, PAGE_POINTS, RED_GREEN, WEIGHT, X, Y, Z
 
 U64 = npt.NDArray[np.uint64]
 EMPTY = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-NO_DEPTH = np.uint32(0xFFFF_FFFF)  # the high half of EMPTY
+BAND_ROWS = 32  # a band's buffer lives in a core's own cache
+CHUNK = 256  # records
+PLANES = 6
+RED_SUM, GREEN_SUM, BLUE_SUM, ALPHA_SUM, CLEAR, COUNT = range(PLANES)  # CLEAR: what still shines through
 LANES = 8  # pixels tested at once; a buffer's rows are padded by as many so that a run never leaves its row
 
 _NEAR = np.float32(NEAR_M)
@@ -28,22 +31,26 @@ _HALF = np.float32(0.5)
 _PAGE_SHIFT = np.uint32(PAGE_POINTS.bit_length() - 1)
 _SLOT_MASK = np.uint32(PAGE_POINTS - 1)
 _INF = np.float32(np.inf)
+# Unsigned indices spare numba's handling of negative ones, which would hide the strides from LLVM.
+_EIGHT = np.uint64(LANES)
+_U, _V, _DEPTH, _RADIUS, _INSIDE = (np.uint64(n * PAGE_POINTS) for n in range(5))
+_REDS, _GREENS, _BLUES, _ALPHAS, _CLEARS, _COUNTS = (np.uint64(plane * LANES) for plane in range(PLANES))
+_X, _Y, _Z, _WEIGHT = (np.uint64(field * PAGE_POINTS) for field in (X, Y, Z, WEIGHT))
 
 _kernel = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_kernel
-def bound_pages(
+def pages_in_view(
     bounds: F32,  # [P, 2, 3]
     camera: F32,  # [3, 4]
     pinhole: F32,  # [4]
     margin_px: float,
     width_px: int,
     height_px: int,
-    extent: I32,  # [P, 2] out: first and one past the last screen row that the page can touch; equal when unseen
-    nearest_m: F32,  # [P] out: no point of the page is nearer than this
+    nearest_m: F32,  # [P] out: no point of the page is nearer than this; inf where the page cannot be seen
 ) -> None:
-    """Projects the eight corners of every page. A page that crosses the near plane may touch every row."""
+    """Projects the eight corners of every page. A page that crosses the near plane may be seen anywhere."""
     fx, fy, cx, cy = pinhole
     margin = np.float32(margin_px) + _ONE  # one pixel more than needed pays for the rounding of the corners
     width, height = np.float32(width_px), np.float32(height_px)
@@ -60,211 +67,281 @@ def bound_pages(
             nearest, farthest = min(nearest, depth), max(farthest, depth)
             left, right = min(left, u), max(right, u)
             top, bottom = min(top, v), max(bottom, v)
-        nearest_m[p] = nearest
-        extent[p, 0] = extent[p, 1] = 0
-        if farthest < _NEAR:
-            continue
-        if nearest < _NEAR:
-            extent[p, 1] = height_px
-        elif right >= -margin and left < width + margin and bottom >= -margin and top < height + margin:
-            extent[p, 0] = np.int32(max(np.float32(0), top - margin))
-            extent[p, 1] = np.int32(min(height, bottom + margin + _ONE))
+        on_screen = right >= -margin and left < width + margin and bottom >= -margin and top < height + margin
+        crosses = nearest < _NEAR and farthest >= _NEAR
+        nearest_m[p] = nearest if crosses or (nearest >= _NEAR and on_screen) else _INF
+
+
+@_kernel
+def bin_points(
+    words: F32,  # [physical pages, FIELDS, PAGE_POINTS]
+    pages: I32,  # [P]
+    row_count: int,
+    chosen: I32,  # [M] logical pages
+    camera: F32,  # [3, 4]
+    pinhole: F32,  # [4]
+    radii: F32,  # [3] radius_px_m, min_radius_px, max_radius_px
+    width_px: int,
+    height_px: int,
+    places: F32,  # [C, CHUNK, 3] out: u, v, radius in pixels
+    keys: U64,  # [C, CHUNK] out
+    owners: I32,  # [C] out: the band that the chunk belongs to
+    lengths: I32,  # [C] out: records in the chunk
+) -> int:
+    """Projects pages and hands every visible point to the bands that its disc touches. Returns the chunks used.
+
+    A record is written once, into the open chunk of its band; no band needs to be counted beforehand, and the drawing
+    that follows stays inside a buffer of cache size even where the points lie in no spatial order at all.
+    """
+    out = np.empty(5 * PAGE_POINTS, np.float32)
+    u, v, bits, radius = (
+        out[:PAGE_POINTS],
+        out[PAGE_POINTS : 2 * PAGE_POINTS],
+        out[2 * PAGE_POINTS : 3 * PAGE_POINTS].view(np.uint32),
+        out[3 * PAGE_POINTS : 4 * PAGE_POINTS],
+    )
+    slots = np.empty(PAGE_POINTS + 1, np.uint32)
+    bands = -(-height_px // BAND_ROWS)
+    open_chunk = np.arange(bands)
+    owners[:bands] = np.arange(bands)
+    lengths[:bands] = 0
+    used = bands
+    for p in chosen:
+        count = min(PAGE_POINTS, row_count - p * PAGE_POINTS)
+        page = words[pages[p]].reshape(-1)
+        found = _project_page(page, count, camera, pinhole, radii, width_px, height_px, out, slots)
+        first_row = np.uint64(p) * np.uint64(PAGE_POINTS)
+        for n in range(found):
+            s = slots[n]
+            key = np.uint64(bits[s]) << _HIGH_SHIFT | (first_row + np.uint64(s))
+            own = np.int32(np.floor(v[s]))
+            reach = np.int32(radius[s] + _HALF)
+            for band in range(max(own - reach, 0) // BAND_ROWS, min(own + reach, height_px - 1) // BAND_ROWS + 1):
+                chunk = open_chunk[band]
+                at = lengths[chunk]
+                if at == CHUNK:
+                    chunk, at = used, 0
+                    used += 1
+                    open_chunk[band] = chunk
+                    owners[chunk] = band
+                places[chunk, at, 0], places[chunk, at, 1], places[chunk, at, 2] = u[s], v[s], radius[s]
+                keys[chunk, at] = key
+                lengths[chunk] = at + 1
+    return used
 
 
 @_kernel
 def _project_page(
-    page: F32,  # [FIELDS, PAGE_POINTS]
+    page: F32,  # [FIELDS * PAGE_POINTS]
     count: int,
     camera: F32,
     pinhole: F32,
-    window: F32,  # [4] lowest and highest u, lowest and highest v of interest
-    u: F32,  # [PAGE_POINTS] out
-    v: F32,
-    z: F32,
-    slots: U32,  # [PAGE_POINTS + 1] out: the slots whose points are alive, in front and inside the window
+    radii: F32,
+    width_px: int,
+    height_px: int,
+    out: F32,  # [5 * PAGE_POINTS] u, v, depth, radius in pixels, 1 where alive, in front and touching the screen
+    slots: U32,  # [PAGE_POINTS + 1] out: where that is 1
 ) -> int:
-    """Returns how many slots there are. The first loop is SIMD; the second packs without a branch to mispredict."""
-    px, py, pz, weight = page[X], page[Y], page[Z], page[WEIGHT]
+    """Returns how many slots there are. The first loop is SIMD, the second packs without a branch to mispredict.
+
+    The flat arrays matter: with one array in and one out at constant distances LLVM need not ask whether they overlap.
+    """
     a, b, c, d = camera[0]
     e, f, g, h = camera[1]
     i, j, k, l = camera[2]  # noqa: E741 - row by row as on paper
     fx, fy, cx, cy = pinhole
-    low_u, high_u, low_v, high_v = window
-    inside = np.empty(PAGE_POINTS, np.uint8)
-    for n in range(count):
-        depth = i * px[n] + j * py[n] + k * pz[n] + l
+    radius_px_m, low, high = radii
+    margin = high if high >= _HALF else np.float32(0)
+    width, height = np.float32(width_px) + margin, np.float32(height_px) + margin
+    for n in range(np.uint64(count)):
+        x, y, z = page[n + _X], page[n + _Y], page[n + _Z]
+        depth = i * x + j * y + k * z + l
         inverse = _ONE / depth
-        across = (a * px[n] + b * py[n] + c * pz[n] + d) * inverse * fx + cx
-        down = (e * px[n] + f * py[n] + g * pz[n] + h) * inverse * fy + cy
-        u[n], v[n], z[n] = across, down, depth
-        inside[n] = (
-            (depth >= _NEAR) & (weight[n] > np.float32(0))
-            & (across >= low_u) & (across < high_u) & (down >= low_v) & (down < high_v)
+        u = (a * x + b * y + c * z + d) * inverse * fx + cx
+        v = (e * x + f * y + g * z + h) * inverse * fy + cy
+        inside = (
+            (depth >= _NEAR) & (page[n + _WEIGHT] > np.float32(0))
+            & (u >= -margin) & (u < width) & (v >= -margin) & (v < height)
         )  # fmt: skip
+        out[n + _U] = u
+        out[n + _V] = v
+        out[n + _DEPTH] = depth
+        out[n + _RADIUS] = min(max(radius_px_m * inverse, low), high)
+        out[n + _INSIDE] = _ONE if inside else np.float32(0)
     found = np.uint64(0)
-    for n in range(count):
+    for n in range(np.uint64(count)):
         slots[found] = n
-        found += np.uint64(inside[n])
+        found += np.uint64(out[n + _INSIDE] != 0)
     return found
 
 
 @_kernel
-def splat_points(
-    words: F32,  # [physical pages, FIELDS, PAGE_POINTS]
-    pages: I32,  # [P]
-    row_count: int,
-    order: I32,  # [M] logical pages, the nearest first
-    extent: I32,  # [P, 2] from `bound_pages`
-    camera: F32,
-    pinhole: F32,
+def splat(
+    places: F32,  # [C, CHUNK, 3]
+    keys: U64,  # [C, CHUNK]
+    owners: I32,  # [C]
+    lengths: I32,  # [C]
+    band: int,
+    single_pixels: bool,
     width_px: int,
-    top: int,  # the buffer's rows are the screen's top..top + len(buffer)
-    buffer: U64,  # [rows, stride]
+    buffer: U64,  # [BAND_ROWS, width + LANES] the band's nearest keys so far
 ) -> None:
-    """One pixel a point."""
-    u, v, z = np.empty((3, PAGE_POINTS), np.float32)
-    bits = z.view(np.uint32)
-    slots = np.empty(PAGE_POINTS + 1, np.uint32)
+    """Draws one band's records."""
+    top = band * BAND_ROWS
+    for chunk in range(len(owners)):
+        if owners[chunk] == band:
+            count = lengths[chunk]
+            if single_pixels:
+                _splat_points(places[chunk, :count], keys[chunk, :count], top, buffer)
+            else:
+                _splat_discs(places[chunk, :count], keys[chunk, :count], width_px, top, buffer)
+
+
+@_kernel
+def _splat_points(places: F32, keys: U64, top: int, buffer: U64) -> None:
     cells, stride = buffer.reshape(-1), np.uint32(buffer.shape[1])
-    bottom = top + len(buffer)
-    window = np.array([0, width_px, top, bottom], np.float32)
-    for p in order:
-        if extent[p, 0] >= bottom or extent[p, 1] <= top:
-            continue
-        count = min(PAGE_POINTS, row_count - p * PAGE_POINTS)
-        found = _project_page(words[pages[p]], count, camera, pinhole, window, u, v, z, slots)
-        first_row = np.uint64(p) * np.uint64(PAGE_POINTS)
-        for n in range(found):
-            s = slots[n]
-            cell = np.uint32(np.int32(v[s]) - np.int32(top)) * stride + np.uint32(np.int32(u[s]))
-            key = np.uint64(bits[s]) << _HIGH_SHIFT | (first_row + np.uint64(s))
-            cells[cell] = min(cells[cell], key)
+    for n in range(len(keys)):
+        cell = np.uint32(np.int32(places[n, 1]) - np.int32(top)) * stride + np.uint32(np.int32(places[n, 0]))
+        cells[cell] = min(cells[cell], keys[n])
 
 
 @_kernel
-def splat_discs(
-    words: F32,
-    pages: I32,
-    row_count: int,
-    order: I32,
-    extent: I32,
-    camera: F32,
-    pinhole: F32,
-    radii: F32,  # [3] radius_px_m, min_radius_px, max_radius_px
-    width_px: int,
-    top: int,
-    buffer: U64,  # [rows, stride], stride >= width_px + LANES
-) -> None:
+def _splat_discs(places: F32, keys: U64, width_px: int, top: int, buffer: U64) -> None:
     """Closed discs, nearest wins; the pixel that the point falls into is always drawn."""
-    u, v, z = np.empty((3, PAGE_POINTS), np.float32)
-    bits = z.view(np.uint32)
-    slots = np.empty(PAGE_POINTS + 1, np.uint32)
-    radius_px_m, low, high = radii
     rows = len(buffer)
-    bottom = top + rows
-    margin = high + _ONE
-    window = np.array([-margin, width_px + margin, top - margin, bottom + margin], np.float32)
-    for p in order:
-        if extent[p, 0] >= bottom or extent[p, 1] <= top:
+    for n in range(len(keys)):
+        u, v, radius = places[n]
+        key = keys[n]
+        own_x, own_y = np.int32(np.floor(u)), np.int32(np.floor(v)) - np.int32(top)
+        if 0 <= own_x < width_px and 0 <= own_y < rows:
+            buffer[own_y, own_x] = min(buffer[own_y, own_x], key)
+        squared_radius = radius * radius
+        reach = np.int32(radius + _HALF)
+        if reach == 0:
             continue
-        count = min(PAGE_POINTS, row_count - p * PAGE_POINTS)
-        found = _project_page(words[pages[p]], count, camera, pinhole, window, u, v, z, slots)
-        first_row = np.uint64(p) * np.uint64(PAGE_POINTS)
-        for n in range(found):
-            s = slots[n]
-            key = np.uint64(bits[s]) << _HIGH_SHIFT | (first_row + np.uint64(s))
-            radius = min(max(radius_px_m * (_ONE / z[s]), low), high)
-            squared_radius = radius * radius
-            own_x, own_y = np.int32(np.floor(u[s])), np.int32(np.floor(v[s])) - np.int32(top)
-            if 0 <= own_x < width_px and 0 <= own_y < rows:
-                buffer[own_y, own_x] = min(buffer[own_y, own_x], key)
-            reach = np.int32(radius + _HALF)
-            if reach == 0:
-                continue
-            first_x, last_x = max(own_x - reach, 0), min(own_x + reach, width_px - 1)
-            for y in range(max(own_y - reach, 0), min(own_y + reach, rows - 1) + 1):
-                dy = np.float32(y + top) + _HALF - v[s]
-                line = buffer[y]
-                for start in range(first_x, last_x + 1, LANES):
-                    for x in range(start, start + LANES):
-                        dx = np.float32(x) + _HALF - u[s]
-                        near = dx * dx + dy * dy <= squared_radius
-                        line[x] = min(line[x], key if near else EMPTY)
+        first_x, last_x = max(own_x - reach, 0), min(own_x + reach, width_px - 1)
+        for y in range(max(own_y - reach, 0), min(own_y + reach, rows - 1) + 1):
+            dy = np.float32(y + top) + _HALF - v
+            line = buffer[y]
+            for start in range(first_x, last_x + 1, LANES):
+                for x in range(start, start + LANES):
+                    dx = np.float32(x) + _HALF - u
+                    line[x] = min(line[x], key if dx * dx + dy * dy <= squared_radius else EMPTY)
 
 
 @_kernel
-def splat_layers(
-    words: F32,
+def blend_discs(
+    places: F32,  # [M, 3]
+    keys: U64,  # [M]
+    order: U32,  # [M] rising keys
+    arena: U32,
     pages: I32,
-    row_count: int,
-    order: I32,
-    extent: I32,
-    camera: F32,
-    pinhole: F32,
-    radius_px: float,
+    layers: int,
     width_px: int,
     top: int,
-    farthest: U32,  # [rows, stride], stride >= width_px + LANES: depth bits of the last layer, NO_DEPTH while it is free
-    layers: U64,  # [rows, stride, K] keys in rising order
-    alphas: F32,  # [rows, stride, K]
+    front: U64,  # [BAND_ROWS, width + LANES] key of the nearest point, EMPTY before
+    canvas: F32,  # [BAND_ROWS, blocks, PLANES, LANES] LANES >= width + LANES pixels a row, see `RED_SUM` and on
 ) -> None:
-    """Open discs of one radius; every pixel keeps its K nearest in order. `farthest` refuses most pixels eight at a time."""
-    u, v, z = np.empty((3, PAGE_POINTS), np.float32)
-    bits = z.view(np.uint32)
-    slots = np.empty(PAGE_POINTS + 1, np.uint32)
-    radius = np.float32(radius_px)
-    squared_radius = radius * radius
-    reach = np.int32(radius + _HALF)
-    rows = len(farthest)
-    bottom = top + rows
-    last = np.uint32(layers.shape[2] - 1)
-    margin = radius + _ONE
-    window = np.array([-margin, width_px + margin, top - margin, bottom + margin], np.float32)
-    for p in order:
-        if extent[p, 0] >= bottom or extent[p, 1] <= top:
-            continue
-        count = min(PAGE_POINTS, row_count - p * PAGE_POINTS)
-        found = _project_page(words[pages[p]], count, camera, pinhole, window, u, v, z, slots)
-        first_row = np.uint64(p) * np.uint64(PAGE_POINTS)
-        for n in range(found):
-            s = slots[n]
-            depth = bits[s]
-            key = np.uint64(depth) << _HIGH_SHIFT | (first_row + np.uint64(s))
-            own_x, own_y = np.int32(np.floor(u[s])), np.int32(np.floor(v[s])) - np.int32(top)
-            first_x, last_x = max(own_x - reach, 0), min(own_x + reach, width_px - 1)
-            for y in range(max(own_y - reach, 0), min(own_y + reach, rows - 1) + 1):
-                dy = np.float32(y + top) + _HALF - v[s]
-                bound = farthest[y]
-                for start in range(first_x, last_x + 1, LANES):
-                    wanted = np.uint32(0)
-                    for x in range(start, start + LANES):
-                        dx = np.float32(x) + _HALF - u[s]
-                        wanted |= np.uint32((dx * dx + dy * dy < squared_radius) & (depth <= bound[x]))
-                    if wanted == 0:
-                        continue
-                    for x in range(start, min(start + LANES, last_x + 1)):
-                        dx = np.float32(x) + _HALF - u[s]
-                        squared = dx * dx + dy * dy
-                        if squared < squared_radius and key < layers[y, x, last]:
-                            _insert(layers[y, x], alphas[y, x], key, _ONE - squared / squared_radius)
-                            bound[x] = np.uint32(layers[y, x, last] >> _HIGH_SHIFT)
+    """Open discs, nearest first, the first few of each pixel: in sorted order they blend as they come, eight at a time."""
+    rows, blocks = canvas.shape[:2]
+    cells = canvas.reshape(-1)
+    scale = _ONE / np.float32(256)
+    full = np.float32(layers)
+    for n in order:
+        u, v, radius = places[n]
+        key = keys[n]
+        row = np.uint32(key & _LOW)
+        page, slot = pages[row >> _PAGE_SHIFT], row & _SLOT_MASK
+        red_green = arena[page, RED_GREEN, slot]
+        red = np.float32(red_green >> np.uint32(16)) * scale
+        green = np.float32(red_green & np.uint32(0xFFFF)) * scale
+        blue = np.float32(arena[page, BLUE, slot] >> np.uint32(16)) * scale
+        own_x, own_y = np.int32(np.floor(u)), np.int32(np.floor(v)) - np.int32(top)
+        squared_radius = radius * radius
+        reach = np.int32(radius + _HALF)
+        first_x, last_x = max(own_x - reach, 0), min(own_x + reach, width_px - 1)
+        for y in range(max(own_y - reach, 0), min(own_y + reach, rows - 1) + 1):
+            dy = np.float32(y + top) + _HALF - v
+            for block in range(first_x // LANES, last_x // LANES + 1):
+                at = np.uint64(y * blocks + block) * np.uint64(PLANES * LANES)
+                wanted = fresh = np.uint32(0)
+                for lane in range(_EIGHT):
+                    dx = np.float32(block * LANES) + np.float32(lane) + _HALF - u
+                    inside = dx * dx + dy * dy < squared_radius
+                    count = cells[at + _COUNTS + lane]
+                    wanted |= np.uint32(inside & (count < full))
+                    fresh |= np.uint32(inside & (count == 0))
+                if wanted == 0:
+                    continue
+                if fresh != 0:
+                    for lane in range(_EIGHT):
+                        x = np.uint64(block * LANES) + lane
+                        dx = np.float32(block * LANES) + np.float32(lane) + _HALF - u
+                        if dx * dx + dy * dy < squared_radius:
+                            front[y, x] = min(front[y, x], key)
+                for lane in range(_EIGHT):
+                    dx = np.float32(block * LANES) + np.float32(lane) + _HALF - u
+                    squared = dx * dx + dy * dy
+                    count = cells[at + _COUNTS + lane]
+                    clear = cells[at + _CLEARS + lane]
+                    hit = (squared < squared_radius) & (count < full)
+                    alpha = (_ONE - squared / squared_radius) if hit else np.float32(0)
+                    weight = clear * alpha
+                    cells[at + _REDS + lane] += weight * red
+                    cells[at + _GREENS + lane] += weight * green
+                    cells[at + _BLUES + lane] += weight * blue
+                    cells[at + _ALPHAS + lane] += weight
+                    cells[at + _CLEARS + lane] = clear * (_ONE - alpha)
+                    cells[at + _COUNTS + lane] = count + (_ONE if hit else np.float32(0))
 
 
 @_kernel
-def _insert(layers: U64, alphas: F32, key: np.uint64, alpha: np.float32) -> None:
-    """Into its place in rising order; the last falls out."""
-    place = len(layers) - 1
-    while place > 0 and key < layers[place - 1]:
-        layers[place] = layers[place - 1]
-        alphas[place] = alphas[place - 1]
-        place -= 1
-    layers[place] = key
-    alphas[place] = alpha
+def gather(places: F32, keys: U64, owners: I32, lengths: I32, band: int) -> tuple[F32, U64]:
+    """One band's records in one piece, [M, 3] and [M]."""
+    total = 0
+    for chunk in range(len(owners)):
+        if owners[chunk] == band:
+            total += lengths[chunk]
+    all_places, all_keys = np.empty((total, 3), np.float32), np.empty(total, np.uint64)
+    at = 0
+    for chunk in range(len(owners)):
+        if owners[chunk] == band:
+            count = lengths[chunk]
+            all_places[at : at + count] = places[chunk, :count]
+            all_keys[at : at + count] = keys[chunk, :count]
+            at += count
+    return all_places, all_keys
+
+
+@_kernel
+def rising(keys: U64) -> U32:
+    """[M] The order that sorts `keys`: three radix passes over the depth, then the rows of equal depths by insertion."""
+    count = len(keys)
+    order, spare = np.arange(count).astype(np.uint32), np.empty(count, np.uint32)
+    for digit in range(3):
+        shift = np.uint64(32 + 11 * digit)
+        ends = np.zeros(2049, np.uint32)
+        for n in range(count):
+            ends[((keys[n] >> shift) & np.uint64(2047)) + np.uint64(1)] += np.uint32(1)
+        for value in range(2048):
+            ends[value + 1] += ends[value]
+        for n in range(count):
+            value = (keys[order[n]] >> shift) & np.uint64(2047)
+            spare[ends[value]] = order[n]
+            ends[value] += np.uint32(1)
+        order, spare = spare, order
+    for n in range(1, count):
+        moving, place = order[n], n
+        while place > 0 and keys[order[place - 1]] > keys[moving]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = moving
+    return order
 
 
 @_kernel
 def resolve_nearest(
-    buffers: U64,  # [B, rows, stride] the nearest over all buffers counts
+    buffer: U64,  # [BAND_ROWS, stride]
     arena: U32,
     pages: I32,
     rgb: U8,  # [rows, W, 3] out
@@ -275,11 +352,7 @@ def resolve_nearest(
     height, width = depth_m.shape
     found = np.empty(width + 1, np.uint32)
     for y in range(height):
-        line = buffers[0, y]
-        for other in range(1, len(buffers)):
-            second = buffers[other, y]
-            for x in range(width):
-                line[x] = min(line[x], second[x])
+        line = buffer[y]
         depth_bits, rows, covered = depth_m[y].view(np.uint32), index[y], coverage[y]
         for x in range(width):
             full = line[x] != EMPTY
@@ -310,42 +383,23 @@ def _rounded(fixed: np.uint32) -> np.uint8:
 
 
 @_kernel
-def resolve_layers(
-    layers: U64,  # [rows, stride, K]
-    alphas: F32,
-    arena: U32,
-    pages: I32,
-    rgb: U8,
-    depth_m: F32,
+def resolve_blend(
+    front: U64,  # [BAND_ROWS, width + LANES]
+    canvas: F32,  # [BAND_ROWS, blocks, PLANES, LANES]
+    rgb: U8,  # [rows, W, 3] out
+    depth_m: F32,  # [rows, W] out
     index: I32,
     coverage: F32,
 ) -> None:
-    """Blends front to back, in float32 and in the order of `numpy_reference`."""
     height, width = depth_m.shape
-    scale = _ONE / np.float32(256)
     for y in range(height):
         depth_bits = depth_m[y].view(np.uint32)
         for x in range(width):
-            front = layers[y, x, 0]
-            depth_bits[x] = np.uint32(front >> _HIGH_SHIFT) if front != EMPTY else np.uint32(0)
-            index[y, x] = np.int32(np.uint32(front & _LOW))
-            red = green = blue = total = np.float32(0)
-            clear = _ONE
-            for layer in range(layers.shape[2]):
-                key = layers[y, x, layer]
-                if key == EMPTY:
-                    break
-                row = np.uint32(key & _LOW)
-                page, slot = pages[row >> _PAGE_SHIFT], row & _SLOT_MASK
-                red_green = arena[page, RED_GREEN, slot]
-                alpha = alphas[y, x, layer]
-                weight = clear * alpha
-                red += weight * (np.float32(red_green >> np.uint32(16)) * scale)
-                green += weight * (np.float32(red_green & np.uint32(0xFFFF)) * scale)
-                blue += weight * (np.float32(arena[page, BLUE, slot] >> np.uint32(16)) * scale)
-                total += weight
-                clear *= _ONE - alpha
-            rgb[y, x, 0] = np.uint8(min(red, np.float32(255)) + _HALF)
-            rgb[y, x, 1] = np.uint8(min(green, np.float32(255)) + _HALF)
-            rgb[y, x, 2] = np.uint8(min(blue, np.float32(255)) + _HALF)
-            coverage[y, x] = min(total, _ONE)
+            key = front[y, x]
+            depth_bits[x] = np.uint32(key >> _HIGH_SHIFT) if key != EMPTY else np.uint32(0)
+            index[y, x] = np.int32(np.uint32(key & _LOW))
+            block, lane = np.uint32(x) // np.uint32(LANES), np.uint32(x) % np.uint32(LANES)
+            coverage[y, x] = min(canvas[y, block, ALPHA_SUM, lane], _ONE)
+            for channel in range(3):
+                value = min(canvas[y, block, channel, lane], np.float32(255))
+                rgb[y, x, channel] = np.uint8(np.int32(value + _HALF))

@@ -11,6 +11,7 @@ for any number of threads or bands.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numba
 import numpy as np
@@ -19,93 +20,91 @@ from spatia.geom.camera import Cameras
 from spatia.projection import kernels
 from spatia.projection.optics import Optics, camera_rows
 from spatia.records.arrays import F32, I32, U8
-from spatia.records.cloud import CloudSnapshot
+from spatia.records.cloud import PAGE_POINTS, CloudSnapshot
 from spatia.records.projection import Look, Projection
 
-BAND_BYTES = 1 << 19  # a band's buffer should live in a core's own cache
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Records:
+    """What one thread found in its pages, in chunks that each belong to one band."""
+
+    places: F32  # [C, CHUNK, 3] u, v, radius in pixels
+    keys: kernels.U64  # [C, CHUNK]
+    owners: I32  # [C]
+    lengths: I32  # [C]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """One camera's share of a projection: what to draw and where to put it."""
+    """One camera's share of a projection: what to draw and where to put it. Bands may be drawn by different threads."""
 
     cloud: CloudSnapshot
     optics: Optics
-    pinhole: F32  # [4]
     camera: F32  # [3, 4]
-    order: I32  # [M] logical pages in view, the nearest first, so that later ones mostly fail the depth test
-    extent: I32  # [P, 2] screen rows of each page
     rgb: U8  # [H, W, 3]
     depth_m: F32  # [H, W]
     index: I32  # [H, W]
     coverage: F32  # [H, W]
 
     @property
-    def spread(self) -> float:
-        """Mean share of the screen's height that a page touches: near 0 for points in spatial order, 1 for shuffled ones."""
-        touched = self.extent[self.order]
-        return float((touched[:, 1] - touched[:, 0]).mean() / self.optics.height_px) if len(touched) else 0.0
+    def bands(self) -> int:
+        return -(-self.optics.height_px // kernels.BAND_ROWS)
 
-    def bands(self, at_least: int) -> list[tuple[int, int]]:
-        """Row ranges small enough for the cache, unless every page would then be drawn again for most of them."""
-        row_bytes = self._stride * (8 if self.optics.layers == 1 else 4 + 12 * self.optics.layers)
-        count = max(at_least, -(-self.optics.height_px * row_bytes // BAND_BYTES))
-        if self.spread * count > 1:
-            count = at_least
-        limits = np.linspace(0, self.optics.height_px, min(count, self.optics.height_px) + 1).astype(int).tolist()
-        return list(zip(limits[:-1], limits[1:], strict=True))
-
-    def draw(self, band: tuple[int, int]) -> None:
-        top, bottom = band
-        if self.optics.composited:
-            self._draw_layers(top, bottom)
-        else:
-            self.resolve(self.nearest(band, self.order)[None], band)
-
-    def nearest(self, band: tuple[int, int], order: I32) -> kernels.U64:
-        """[rows, stride] the nearest key of every pixel of the band, from some of the pages."""
-        top, bottom = band
-        buffer = np.full((bottom - top, self._stride), kernels.EMPTY)
-        optics, cloud = self.optics, self.cloud
-        words = cloud.arena.view(np.float32)
-        if optics.single_pixels:
-            kernels.splat_points(
-                words, cloud.pages, cloud.row_count, order, self.extent,
-                self.camera, self.pinhole, optics.width_px, top, buffer,
-            )  # fmt: skip
-        else:
-            kernels.splat_discs(
-                words, cloud.pages, cloud.row_count, order, self.extent,
-                self.camera, self.pinhole, optics.radii, optics.width_px, top, buffer,
-            )  # fmt: skip
-        return buffer
-
-    def resolve(self, buffers: kernels.U64, band: tuple[int, int]) -> None:
-        rows = slice(*band)
-        kernels.resolve_nearest(
-            buffers, self.cloud.arena, self.cloud.pages,
-            self.rgb[rows], self.depth_m[rows], self.index[rows], self.coverage[rows],
+    def pages(self) -> I32:
+        """Logical pages whose bounds meet the view."""
+        nearest_m = np.empty(len(self.cloud.pages), np.float32)
+        kernels.pages_in_view(
+            self.cloud.bounds_in_world_m, self.camera, self.optics.pinhole, self.optics.max_radius_px,
+            self.optics.width_px, self.optics.height_px, nearest_m,
         )  # fmt: skip
+        return np.flatnonzero(nearest_m < np.inf).astype(np.int32)
 
-    def _draw_layers(self, top: int, bottom: int) -> None:
-        optics, cloud = self.optics, self.cloud
-        shape = (bottom - top, self._stride)
-        farthest = np.full(shape, kernels.NO_DEPTH)
-        layers = np.full((*shape, optics.layers), kernels.EMPTY)
-        alphas = np.empty((*shape, optics.layers), np.float32)
-        kernels.splat_layers(
-            cloud.arena.view(np.float32), cloud.pages, cloud.row_count, self.order, self.extent,
-            self.camera, self.pinhole, optics.max_radius_px, optics.width_px, top, farthest, layers, alphas,
+    def find(self, pages: I32) -> _Records:
+        """Projects these pages."""
+        cloud, optics = self.cloud, self.optics
+        bands_a_point = 2 + int(2 * optics.max_radius_px + 1) // kernels.BAND_ROWS
+        chunks = self.bands + -(-len(pages) * PAGE_POINTS * bands_a_point // kernels.CHUNK)
+        places = np.empty((chunks, kernels.CHUNK, 3), np.float32)  # memory that is never touched costs nothing
+        keys = np.empty((chunks, kernels.CHUNK), np.uint64)
+        owners, lengths = np.empty(chunks, np.int32), np.empty(chunks, np.int32)
+        used = kernels.bin_points(
+            cloud.arena.view(np.float32), cloud.pages, cloud.row_count, pages, self.camera, optics.pinhole, optics.radii,
+            optics.width_px, optics.height_px, places, keys, owners, lengths,
         )  # fmt: skip
-        rows = slice(top, bottom)
-        kernels.resolve_layers(
-            layers, alphas, cloud.arena, cloud.pages,
-            self.rgb[rows], self.depth_m[rows], self.index[rows], self.coverage[rows],
-        )  # fmt: skip
+        return _Records(places=places, keys=keys, owners=owners[:used], lengths=lengths[:used])
 
-    @property
-    def _stride(self) -> int:
-        return self.optics.width_px + kernels.LANES
+    def draw(self, band: int, found: list[_Records]) -> None:
+        """Draws what all threads found for one band."""
+        shape = (kernels.BAND_ROWS, _padded(self.optics.width_px))
+        nearest = np.full(shape, kernels.EMPTY)
+        rows = slice(band * kernels.BAND_ROWS, (band + 1) * kernels.BAND_ROWS)
+        pictures = self.rgb[rows], self.depth_m[rows], self.index[rows], self.coverage[rows]
+        cloud, optics = self.cloud, self.optics
+        if not optics.composited:
+            for part in found:
+                kernels.splat(
+                    part.places, part.keys, part.owners, part.lengths, band,
+                    optics.single_pixels, optics.width_px, nearest,
+                )  # fmt: skip
+            kernels.resolve_nearest(nearest, cloud.arena, cloud.pages, *pictures)
+            return
+        blocks = shape[1] // kernels.LANES
+        canvas = np.zeros((kernels.BAND_ROWS, blocks, kernels.PLANES, kernels.LANES), np.float32)
+        canvas[:, :, kernels.CLEAR] = 1
+        parts = [kernels.gather(part.places, part.keys, part.owners, part.lengths, band) for part in found]
+        places, keys = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        kernels.blend_discs(
+            places, keys, kernels.rising(keys), cloud.arena, cloud.pages, optics.layers,
+            optics.width_px, band * kernels.BAND_ROWS, nearest, canvas,
+        )  # fmt: skip
+        kernels.resolve_blend(nearest, canvas, *pictures)
+
+
+def _padded(width_px: int) -> int:
+    """Whole runs of lanes, and one to spare."""
+    return (width_px // kernels.LANES + 2) * kernels.LANES
 
 
 class NumbaProjector:
@@ -124,76 +123,50 @@ class NumbaProjector:
         shape = (len(cameras), optics.height_px, optics.width_px)
         rgb, depth_m = np.empty((*shape, 3), np.uint8), np.empty(shape, np.float32)
         index, coverage = np.empty(shape, np.int32), np.empty(shape, np.float32)
-        matrices, pinhole = camera_rows(cameras), optics.pinhole
-
-        def view(t: int) -> _View:
-            order, extent = _pages_in_view(cloud, matrices[t], optics)
-            return _View(
-                cloud=cloud, optics=optics, pinhole=pinhole, camera=matrices[t], order=order, extent=extent,
+        views = [
+            _View(
+                cloud=cloud, optics=optics, camera=camera,
                 rgb=rgb[t], depth_m=depth_m[t], index=index[t], coverage=coverage[t],
-            )  # fmt: skip
-
-        def whole_views(worker: int) -> None:
-            for t in range(worker, len(cameras), self._threads):
-                mine = view(t)
-                for band in mine.bands(1):
-                    mine.draw(band)
-
-        if len(cameras) >= self._threads:
-            self._on_all_threads(whole_views)
+            )
+            for t, camera in enumerate(camera_rows(cameras))
+        ]  # fmt: skip
+        if len(views) >= self._threads:
+            self._draw_apart(views)
         else:
-            for t in range(len(cameras)):
-                self._draw_together(view(t))
+            for view in views:
+                self._draw_together(view)
         return Projection(rgb=rgb, depth_m=depth_m, index=index, coverage=coverage)
 
     def close(self) -> None:
         self._pool.shutdown()
 
+    def _draw_apart(self, views: list[_View]) -> None:
+        """Every thread draws whole views: nobody waits for anybody."""
+
+        def my_views(worker: int) -> None:
+            for view in views[worker :: self._threads]:
+                found = view.find(view.pages())
+                for band in range(view.bands):
+                    view.draw(band, [found])
+
+        self._on_all_threads(my_views)
+
     def _draw_together(self, view: _View) -> None:
-        if view.optics.single_pixels and view.spread > 0.5:
-            self._draw_incoherent(view)
-            return
-        bands = view.bands(self._threads)
+        """Every thread projects a share of the pages, then draws a share of the bands."""
+        pages = view.pages()
+        found = self._on_all_threads(lambda worker: view.find(pages[worker :: self._threads]))
 
         def my_bands(worker: int) -> None:
-            for band in bands[worker :: self._threads]:
-                view.draw(band)
+            for band in range(worker, view.bands, self._threads):
+                view.draw(band, found)
 
         self._on_all_threads(my_bands)
 
-    def _draw_incoherent(self, view: _View) -> None:
-        """Shuffled points: every page meets every band, so each thread takes pages instead and the buffers are merged."""
-        screen = (0, view.optics.height_px)
-        buffers = np.empty((self._threads, view.optics.height_px, view.optics.width_px + kernels.LANES), np.uint64)
-
-        def my_pages(worker: int) -> None:
-            buffers[worker] = view.nearest(screen, view.order[worker :: self._threads])
-
-        def my_rows(worker: int) -> None:
-            top, bottom = (view.optics.height_px * n // self._threads for n in (worker, worker + 1))
-            view.resolve(buffers[:, top:bottom], (top, bottom))
-
-        self._on_all_threads(my_pages)
-        self._on_all_threads(my_rows)
-
-    def _on_all_threads(self, job: Callable[[int], None]) -> None:
+    def _on_all_threads(self, job: Callable[[int], R]) -> list[R]:
         """Runs job(0), ..., job(threads - 1) at once, the last of them here."""
         others = [self._pool.submit(job, worker) for worker in range(self._threads - 1)]
         try:
-            job(self._threads - 1)
+            mine = job(self._threads - 1)
         finally:
             wait(others)  # nobody may write into the pictures after an error has left this call
-        for other in others:
-            other.result()
-
-
-def _pages_in_view(cloud: CloudSnapshot, camera: F32, optics: Optics) -> tuple[I32, I32]:
-    """Logical pages whose bounds meet the view, the nearest first, and the screen rows of all pages."""
-    extent = np.empty((len(cloud.pages), 2), np.int32)
-    nearest_m = np.empty(len(cloud.pages), np.float32)
-    kernels.bound_pages(
-        cloud.bounds_in_world_m, camera, optics.pinhole, optics.max_radius_px,
-        optics.width_px, optics.height_px, extent, nearest_m,
-    )  # fmt: skip
-    seen = np.flatnonzero(extent[:, 1] > extent[:, 0])
-    return seen[np.argsort(nearest_m[seen], kind="stable")].astype(np.int32), extent
+        return [*(other.result() for other in others), mine]
