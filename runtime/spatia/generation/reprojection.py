@@ -1,0 +1,56 @@
+"""A generator without a network: what the memory and the frames already seen show, and smooth guesses elsewhere."""
+
+import numpy as np
+
+from spatia.generation.push_pull import fill_holes
+from spatia.generation.surface import closed_surface
+from spatia.generation.warp import blended_sources
+from spatia.geom.camera import Cameras
+from spatia.records.arrays import F32, U8
+from spatia.records.frames import Frames
+from spatia.records.generation import Cancel, Clip, ClipRequest, Progress, Report
+
+PRECEDING_STRIDE = 8  # neighbouring frames say the same: of nine preceding frames, the last and the first
+PROJECTION_WEIGHT = 2.0  # of the memory's own colour: less than any source that sees the point well
+FOREGROUND_WEIGHT = 0.02  # a hole beside a depth edge is background, mostly
+
+
+class ReprojectionGenerator:
+    """See `Generator`. Deterministic; the prompt and the seed change nothing."""
+
+    name = "reprojection"
+    is_neural = False
+
+    def generate(self, request: ClipRequest, *, report: Report, cancel: Cancel) -> Clip:
+        old = len(request.preceding)
+        sources = [
+            frames
+            for frames in (request.preceding[::-PRECEDING_STRIDE], request.references)
+            if frames.depth_m is not None and len(frames)
+        ]
+        frames: list[U8] = []
+        for t in range(old, len(request.cameras)):
+            cancel.check()
+            depth_m = request.projection.depth_m[t]
+            frames.append(_frame(request.projection.rgb[t], depth_m, request.cameras[t : t + 1], sources))
+            done = t + 1 - old
+            report(Progress(request_id=request.request_id, stage="warp", done=done, total=request.new_frame_count))
+        return Clip(request_id=request.request_id, rgb=np.stack(frames))
+
+
+def _frame(rgb: U8, depth_m: F32, camera: Cameras, sources: list[Frames]) -> U8:
+    """One new frame [H, W, 3] from the projection's and what the sources show of its surface."""
+    surface_m = closed_surface(depth_m)
+    weights = np.where((depth_m > 0) & (surface_m == depth_m), np.float32(PROJECTION_WEIGHT), np.float32(0))
+    colors = rgb.astype(np.float32) * weights[..., None]
+    for frames in sources:
+        sums, more = blended_sources(surface_m, camera, frames)
+        colors += sums
+        weights += more
+    known = weights > 0
+    colors /= np.where(known, weights, np.float32(1))[..., None]
+    farthest_m = max(float(surface_m.max()), 1e-6)
+    background = np.maximum((surface_m / np.float32(farthest_m)) ** 2, np.float32(FOREGROUND_WEIGHT))
+    filled = fill_holes(colors, np.where(known, background, np.float32(0)))
+    rounded: U8 = np.clip(filled + np.float32(0.5), 0, 255).astype(np.uint8)
+    return rounded
