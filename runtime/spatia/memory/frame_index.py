@@ -10,7 +10,7 @@ frame), amortised.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -23,17 +23,35 @@ ENTRIES = 16  # of a chunk
 NO_CHUNK = -1
 
 
+class _Chains(NamedTuple):
+    """The entries of all blocks. Rows beyond those in use are unset, but for `newest_chunk`."""
+
+    newest_chunk: I32  # [slots] where each block's chain starts, `NO_CHUNK` where it is empty
+    previous_chunk: I32  # [chunks] the next one of the chain, `NO_CHUNK` at its end
+    used: I32  # [chunks] entries in use
+    frames: I32  # [chunks, ENTRIES]
+    masks: U64  # [chunks, ENTRIES, WORDS]
+
+    @classmethod
+    def empty(cls) -> "_Chains":
+        nothing = np.zeros(0, np.int32)
+        return cls(
+            nothing, nothing, nothing, np.zeros((0, ENTRIES), np.int32), np.zeros((0, ENTRIES, WORDS), np.uint64)
+        )
+
+    def with_room(self, *, slots: int, chunks: int) -> "_Chains":
+        newest_chunk = _grown(self.newest_chunk, slots)
+        newest_chunk[len(self.newest_chunk) :] = NO_CHUNK
+        return _Chains(newest_chunk, *(_grown(array, chunks) for array in self[1:]))
+
+
 class FrameIndex:
     """Voxel sets of frames 0, 1, 2, ... in the order in which they were added."""
 
     def __init__(self, *, voxel_m: float) -> None:
         self.voxel_m = voxel_m
         self._slot_of_block: dict[int, int] = {}
-        self._newest_chunk: I32 = np.zeros(0, np.int32)  # [slots] where each block's chain starts
-        self._previous_chunk: I32 = np.zeros(0, np.int32)  # [chunks]
-        self._used: I32 = np.zeros(0, np.int32)  # [chunks] entries in use
-        self._frames: I32 = np.zeros((0, ENTRIES), np.int32)
-        self._masks: U64 = np.zeros((0, ENTRIES, WORDS), np.uint64)
+        self._chains = _Chains.empty()
         self._chunk_count = 0
         self._sizes: I64 = np.zeros(0, np.int64)  # [frames] voxels of each
         self._frame_count = 0
@@ -44,7 +62,7 @@ class FrameIndex:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays and, roughly, of the table of blocks."""
-        arrays = (self._newest_chunk, self._previous_chunk, self._used, self._frames, self._masks, self._sizes)
+        arrays = (*self._chains, self._sizes)
         return sum(array.nbytes for array in arrays) + 128 * len(self._slot_of_block)
 
     def add(self, voxels: VoxelSet) -> None:
@@ -53,26 +71,10 @@ class FrameIndex:
         slots = np.empty(len(voxels.blocks), dtype=np.int32)
         for i, block in enumerate(voxels.blocks.tolist()):
             slots[i] = self._slot_of_block.setdefault(block, len(self._slot_of_block))
-        slots_before = len(self._newest_chunk)
-        self._newest_chunk = _grown(self._newest_chunk, len(self._slot_of_block))
-        self._newest_chunk[slots_before:] = NO_CHUNK
         most_chunks = self._chunk_count + len(slots)
-        self._previous_chunk = _grown(self._previous_chunk, most_chunks)
-        self._used = _grown(self._used, most_chunks)
-        self._frames = _grown(self._frames, most_chunks)
-        self._masks = _grown(self._masks, most_chunks)
+        self._chains = self._chains.with_room(slots=len(self._slot_of_block), chunks=most_chunks)
+        self._chunk_count = _append(slots, voxels.masks, self._frame_count, self._chains, self._chunk_count)
         self._sizes = _grown(self._sizes, self._frame_count + 1)
-        self._chunk_count = _append(
-            slots,
-            voxels.masks,
-            self._frame_count,
-            self._newest_chunk,
-            self._previous_chunk,
-            self._used,
-            self._frames,
-            self._masks,
-            self._chunk_count,
-        )
         self._sizes[self._frame_count] = len(voxels)
         self._frame_count += 1
 
@@ -83,16 +85,7 @@ class FrameIndex:
             self._check(target)
             slots = np.array([self._slot_of_block.get(block, -1) for block in target.blocks.tolist()], dtype=np.int32)
             known = slots >= 0
-            _count_shared(
-                slots[known],
-                target.masks[known],
-                self._newest_chunk,
-                self._previous_chunk,
-                self._used,
-                self._frames,
-                self._masks,
-                row,
-            )
+            _count_shared(slots[known], target.masks[known], self._chains, row)
         return shared
 
     def iou(self, targets: Sequence[VoxelSet]) -> F64:
@@ -111,7 +104,7 @@ class FrameIndex:
 
 
 def _grown(array: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
-    """`array` itself, or a copy with room for `length` rows at least doubled; the new rows are unset."""
+    """`array` itself, or a copy at least twice as long with room for `length` rows; the new ones are unset."""
     if length <= len(array):
         return array
     rows = max(length, 2 * len(array), 64)
@@ -121,54 +114,39 @@ def _grown(array: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _append(
-    slots: I32,  # [B]
-    block_masks: U64,  # [B, 8]
-    frame: int,
-    newest_chunk: I32,
-    previous_chunk: I32,
-    used: I32,
-    frames: I32,
-    masks: U64,
-    chunk_count: int,
-) -> int:
-    """Put one entry at the end of each slot's chain. Returns the new number of chunks."""
+def _append(slots: I32, block_masks: U64, frame: int, chains: _Chains, chunk_count: int) -> int:
+    """Put one entry at the end of each slot's chain. Returns the new number of chunks.
+
+    slots [B], block_masks [B, 8].
+    """
     for i in range(len(slots)):
-        chunk = newest_chunk[slots[i]]
-        if chunk < 0 or used[chunk] == ENTRIES:
-            previous_chunk[chunk_count] = chunk
-            used[chunk_count] = 0
+        chunk = chains.newest_chunk[slots[i]]
+        if chunk < 0 or chains.used[chunk] == ENTRIES:
+            chains.previous_chunk[chunk_count] = chunk
+            chains.used[chunk_count] = 0
             chunk = chunk_count
-            newest_chunk[slots[i]] = chunk
+            chains.newest_chunk[slots[i]] = chunk
             chunk_count += 1
-        entry = used[chunk]
-        frames[chunk, entry] = frame
+        entry = chains.used[chunk]
+        chains.frames[chunk, entry] = frame
         for word in range(WORDS):
-            masks[chunk, entry, word] = block_masks[i, word]
-        used[chunk] = entry + 1
+            chains.masks[chunk, entry, word] = block_masks[i, word]
+        chains.used[chunk] = entry + 1
     return chunk_count
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_shared(
-    slots: I32,  # [B]
-    block_masks: U64,  # [B, 8]
-    newest_chunk: I32,
-    previous_chunk: I32,
-    used: I32,
-    frames: I32,
-    masks: U64,
-    shared: I64,  # [frames], added to
-) -> None:
+def _count_shared(slots: I32, block_masks: U64, chains: _Chains, shared: I64) -> None:
+    """Add to shared [frames] what slots [B] with block_masks [B, 8] have in common with each frame."""
     for i in range(len(slots)):
-        chunk = newest_chunk[slots[i]]
+        chunk = chains.newest_chunk[slots[i]]
         while chunk >= 0:
-            for entry in range(used[chunk]):
+            for entry in range(chains.used[chunk]):
                 count = np.uint64(0)
                 for word in range(WORDS):
-                    count += _ones(block_masks[i, word] & masks[chunk, entry, word])
-                shared[frames[chunk, entry]] += np.int64(count)
-            chunk = previous_chunk[chunk]
+                    count += _ones(block_masks[i, word] & chains.masks[chunk, entry, word])
+                shared[chains.frames[chunk, entry]] += np.int64(count)
+            chunk = chains.previous_chunk[chunk]
 
 
 @numba.njit(inline="always")
