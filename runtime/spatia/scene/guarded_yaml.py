@@ -17,7 +17,7 @@ import yaml
 from spatia.errors import SceneError
 
 MAX_BYTES = 512 * 1024  # the slowest text of this size is refused within a second
-MAX_NODES = 20_000
+MAX_NODES = 10_000
 MAX_DEPTH = 24
 MAX_TEXT = 100_000
 MAX_DIGITS = 19  # of 63 bits, the widest integer field

@@ -65,7 +65,7 @@ class NamedByKey:
         return next((f"<{key}>" for key in self.keys if key in present), None)
 
     def _refusal(self, value: Any) -> PydanticCustomError:
-        found = [str(key) for key in value] if isinstance(value, Mapping) else []
+        found = [str(key) for key in value][:8] if isinstance(value, Mapping) else []
         hint = next(filter(None, (near_miss(key, self.keys) for key in found)), "")
         return _choice(f"needs one of the keys that say what it is{hint}", self.keys)
 
@@ -88,7 +88,7 @@ class NamedByValue:
         if not isinstance(value, Mapping) or self.key not in value:
             return _choice(f"needs the key {self.key!r}", self.names)
         name = value[self.key]
-        return _choice(f"unknown {self.key} {name!r}{near_miss(str(name), self.names)}", self.names)
+        return _choice(f"unknown {self.key} {str(name)[:60]!r}{near_miss(str(name), self.names)}", self.names)
 
 
 def _choice(problem: str, choices: tuple[str, ...]) -> PydanticCustomError:

@@ -58,10 +58,6 @@ class Segment(Part):
     ease: bool = Field(default=False, description="Start and stop gently instead of at constant speed.")
 
 
-class Turning(Segment):
-    """A segment that keeps its place."""
-
-
 class Travelling(Segment):
     """A segment that moves the camera, which may look elsewhere meanwhile."""
 
@@ -89,15 +85,15 @@ class Pedestal(Travelling):
     pedestal_m: Metres = Field(description="Up.")
 
 
-class Pan(Turning):
+class Pan(Segment):
     pan_deg: Degrees = Field(description="To the right.")
 
 
-class Tilt(Turning):
+class Tilt(Segment):
     tilt_deg: Degrees = Field(description="Up.")
 
 
-class Roll(Turning):
+class Roll(Segment):
     roll_deg: Degrees = Field(description="Clockwise.")
 
 
