@@ -151,7 +151,9 @@ class Rounds:
 
     def plan(self, world: World, frame: Frame, commands: Commands) -> None:
         trajectory = frame.last(Trajectory) or world.resource(Trajectory)
-        if any(world.query(InFlight)) or frame.read(ApplyEdit) or frame.read(ResetTo):
+        # An edit or a reset of this tick is in the World only after COMMIT: the round can wait for it.
+        changing = frame.last(ApplyEdit) is not None or frame.last(ResetTo) is not None
+        if changing or any(world.query(InFlight)):
             return
         if not len(trajectory.poses):
             return

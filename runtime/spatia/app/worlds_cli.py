@@ -1,13 +1,15 @@
 """What `spatia world …` does."""
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from spatia.errors import StoreError
 from spatia.memory.cloud import PointMemory
-from spatia.store.folder import FolderStore, open_store
-from spatia.store.protocol import Problem
+from spatia.store.folder import open_store
+from spatia.store.protocol import Problem, WorldStore
 from spatia.worlds.ply import write_ply
 
 
@@ -30,15 +32,13 @@ def print_info(path: Path) -> None:
         Console().print(table)
 
 
-def _what(kind: str, payload: dict[str, object]) -> str:
+def _what(kind: str, payload: dict[str, Any]) -> str:
     match kind:
         case "clip":
-            start, stop = payload["frames"]  # type: ignore[misc]  # plain data of our own writing
+            start, stop = payload["frames"]
             return f"clip {payload['clip']}, frames {start} to {stop - 1} {payload['prompt']}".rstrip()
         case "edit":
-            edit = payload["edit"]
-            assert isinstance(edit, dict)
-            return f"{edit['kind']}, {payload['points_touched']:,} points"
+            return f"{payload['edit']['kind']}, {payload['points_touched']:,} points"
         case _:
             return "the world as the scene begins it"
 
@@ -72,9 +72,7 @@ def export_ply(path: Path, *, out: Path, commit: int | None) -> int:
     return len(points)
 
 
-def _number(store: FolderStore, commit: int | None) -> int:
-    from spatia.errors import StoreError
-
+def _number(store: WorldStore, commit: int | None) -> int:
     head = store.head
     if head is None:
         raise StoreError("the world has no commit yet", where="world", fix="run a scene into it first")
