@@ -10,7 +10,6 @@ from spatia.geom import path as moves
 from spatia.geom.camera import Intrinsics
 from spatia.geom.path_files import read_path
 from spatia.geom.pose import F64, look_at
-from spatia.scene.load import SceneFile
 from spatia.scene.schema import Camera
 from spatia.scene.schema_paths import (
     MAX_FRAMES,
@@ -57,24 +56,6 @@ def start_pose_of(start: Start) -> F64:
     if isinstance(start, Viewpoint):
         return look_at(start.eye, start.look_at)
     return np.array(start.pose)
-
-
-def walk_of(scene_file: SceneFile, start: F64) -> list[F64]:
-    """The new poses [T_r, 4, 4] of each round; the very first round begins with `start` itself.
-
-    For scenes whose rounds all have paths. Raises `SceneError` at the round or segment.
-    """
-    walked = start[None]
-    rounds: list[F64] = []
-    for index, scene_round in enumerate(scene_file.scene.rounds):
-        if scene_round.path is None:
-            where = scene_file.where("rounds", index, "input")
-            raise SceneError("is recorded input, whose poses show only as it is walked", where=where)
-        where_of = [scene_file.where("rounds", index, "path", i) for i in range(len(scene_round.path))]
-        new = new_poses(scene_round.path, walked, where_of=where_of)
-        rounds.append(np.concatenate([walked, new]) if index == 0 else new)
-        walked = np.concatenate([walked, new])
-    return rounds
 
 
 def new_poses(segments: Sequence[PathSegment], walked: F64, *, where_of: Sequence[str] = ()) -> F64:

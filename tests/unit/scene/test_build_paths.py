@@ -10,8 +10,7 @@ from spatia.errors import InputError, SceneError
 from spatia.geom import path as moves
 from spatia.geom.path_files import write_w2c
 from spatia.geom.pose import F64, check_poses, look_at
-from spatia.scene.build_paths import intrinsics_of, new_poses, start_pose_of, walk_of
-from spatia.scene.load import read_scene
+from spatia.scene.build_paths import intrinsics_of, new_poses, start_pose_of
 from spatia.scene.schema import Camera
 from spatia.scene.schema_paths import PathSegment, PoseMatrix, Viewpoint
 
@@ -105,23 +104,6 @@ def test_a_segment_that_cannot_be_walked_names_its_place() -> None:
 def test_a_walk_has_a_bound() -> None:
     with pytest.raises(SceneError, match="longer than 100,000 frames"):
         walked({"hold": 99_999}, {"hold": 1}, {"hold": 1})
-
-
-def test_walk_of_gives_each_round_its_new_poses() -> None:
-    text = b"""
-spatia: 1
-name: t
-world: {kind: procedural, name: room}
-rounds:
-  - path: [{dolly_m: 1, frames: 8}]
-  - path: [{back_to_start: true, frames: 4}]
-"""
-    rounds = walk_of(read_scene(text, name="s.yaml", folder=Path(".")), START)
-    assert [len(poses) for poses in rounds] == [9, 4]
-    assert np.array_equal(rounds[0][0], rounds[1][-1])
-    recorded = text.replace(b"path: [{back_to_start: true, frames: 4}]", b"input: walk.jsonl")
-    with pytest.raises(SceneError, match=r"s\.yaml:7:12: rounds\.1\.input: is recorded input"):
-        walk_of(read_scene(recorded, name="s.yaml", folder=Path(".")), START)
 
 
 def test_a_lens_comes_from_the_angle_or_the_focal_length_or_the_world() -> None:
