@@ -308,10 +308,11 @@ class PointMemory:
             rows[new] = np.arange(first_row, first_row + new_count, dtype=np.int32)
             arena = self._arena
             pages = (arena.words, arena.floats, arena.ints, arena.table)
-            targets = (groups.order, groups.starts, rows)
+            targets = (groups.order, groups.starts, groups.keys, rows)
             merged = fuse(*pages, *targets, positions, colors, weights, points.clips, points.labels, self.voxel_m)
-            self._index.add(groups.keys[new], rows[new])
-            widen_bounds(arena.bounds_m, first_row, groups.keys[new], self.voxel_m)
+            new_keys = groups.keys[new]
+            self._index.add(new_keys, rows[new])
+            widen_bounds(arena.bounds_m, first_row, new_keys, self.voxel_m)
             self._row_count += new_count
             self._alive_count += len(rows) - merged - len(removed)
         result = InsertResult(

@@ -6,7 +6,7 @@
 import numpy as np
 from numba import njit
 
-from spatia.memory.voxel_grid import I64, coordinate, key_coordinate
+from spatia.memory.voxel_grid import I64, key_coordinate, key_of
 from spatia.records.arrays import F32, I32, U32
 from spatia.records.cloud import BLUE, CLIP, LABEL, PAGE_POINTS, RED_GREEN, WEIGHT, X, Y, Z
 
@@ -32,6 +32,7 @@ def fuse(
     table: I32,
     order: I32,
     starts: I32,
+    keys: I64,  # [G]
     rows: I32,  # [G] where each group belongs
     positions_m: F32,
     colors: F32,
@@ -84,18 +85,15 @@ def fuse(
             ints[page, CLIP, slot] = clips[first]
             ints[page, LABEL, slot] = label
 
-        mean_x, mean_y, mean_z = np.float32(x / weight), np.float32(y / weight), np.float32(z / weight)
-        if (
-            coordinate(mean_x, voxel_m) != coordinate(rest_x, voxel_m)
-            or coordinate(mean_y, voxel_m) != coordinate(rest_y, voxel_m)
-            or coordinate(mean_z, voxel_m) != coordinate(rest_z, voxel_m)
-        ):
+        share = 1.0 / weight
+        mean_x, mean_y, mean_z = np.float32(x * share), np.float32(y * share), np.float32(z * share)
+        if key_of(mean_x, mean_y, mean_z, voxel_m) != keys[g]:
             mean_x, mean_y, mean_z = rest_x, rest_y, rest_z
         floats[page, X, slot] = mean_x
         floats[page, Y, slot] = mean_y
         floats[page, Z, slot] = mean_z
-        words[page, RED_GREEN, slot] = (fixed_color(red / weight) << 16) | fixed_color(green / weight)
-        words[page, BLUE, slot] = fixed_color(blue / weight) << 16
+        words[page, RED_GREEN, slot] = (fixed_color(red * share) << 16) | fixed_color(green * share)
+        words[page, BLUE, slot] = fixed_color(blue * share) << 16
         floats[page, WEIGHT, slot] = min(weight, WEIGHT_CAP)
     return merged
 

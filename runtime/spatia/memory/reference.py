@@ -63,7 +63,8 @@ def merged_row(old: Row | None, points: Points, voxel: Voxel, memory: ReferenceM
     if old is not None:
         weight += old.weight
         sums = [total + old.weight * value for total, value in zip(sums, [*old.position, *old.color], strict=True)]
-    mean = np.array([total / weight for total in sums])
+    share = 1.0 / weight
+    mean = np.array([total * share for total in sums])
     position = mean[:3].astype(np.float32)
     if voxel_of(position, memory.voxel_m) != voxel:
         position = np.array(old.position, np.float32) if old is not None else points.positions_in_world[0]

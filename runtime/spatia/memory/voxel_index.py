@@ -74,38 +74,52 @@ def put(slots: I64, home: int, key: int, row: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def read_homes(
+    slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, keys: I64, homes: I64, held: I64
+) -> None:
+    """The home slot of each key, inverted when it is in the old table, and what that slot holds.
+
+    Reads that wait for nothing but memory: a processor has many of them under way at a time, and what follows finds
+    the slots in its cache.
+    """
+    for i in range(len(keys)):
+        h = hashed(keys[i])
+        if home_slot(h, old_shift) < border:
+            homes[i] = home_slot(h, shift)
+            held[i] = slots[homes[i], 0]
+        else:
+            homes[i] = ~home_slot(h, old_shift)
+            held[i] = old_slots[~homes[i], 0]
+
+
+@njit(cache=True, nogil=True)
 def find_all(slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, keys: I64) -> I32:
-    """Block by block: first read every home slot, which a processor does many at a time, then probe in cache."""
     rows = np.empty(len(keys), np.int32)
-    homes = np.empty(BLOCK, np.int64)
+    homes, held = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     for start in range(0, len(keys), BLOCK):
-        end = min(start + BLOCK, len(keys))
-        seen = 0
-        for i in range(start, end):
-            h = hashed(keys[i])
-            old_home = home_slot(h, old_shift)
-            home = home_slot(h, shift) if old_home < border else ~old_home
-            homes[i - start] = home
-            seen |= slots[home, 0] if home >= 0 else old_slots[~home, 0]
-        for i in range(start, end):
-            home = homes[i - start]
-            if seen == 0:
-                rows[i] = -1
-            elif home >= 0:
-                rows[i] = row_in(slots, home, keys[i])
+        block = keys[start : start + BLOCK]
+        read_homes(slots, old_slots, shift, old_shift, border, block, homes, held)
+        for i in range(len(block)):
+            if held[i] == 0:
+                rows[start + i] = -1
+            elif homes[i] >= 0:
+                rows[start + i] = row_in(slots, homes[i], block[i])
             else:
-                rows[i] = row_in(old_slots, ~home, keys[i])
+                rows[start + i] = row_in(old_slots, ~homes[i], block[i])
     return rows
 
 
 @njit(cache=True, nogil=True)
 def put_all(slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, keys: I64, rows: I32) -> None:
-    for i in range(len(keys)):
-        h = hashed(keys[i])
-        if home_slot(h, old_shift) < border:
-            put(slots, home_slot(h, shift), keys[i], rows[i])
-        else:
-            put(old_slots, home_slot(h, old_shift), keys[i], rows[i])
+    homes, held = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    for start in range(0, len(keys), BLOCK):
+        block = keys[start : start + BLOCK]
+        read_homes(slots, old_slots, shift, old_shift, border, block, homes, held)
+        for i in range(len(block)):
+            if homes[i] >= 0:
+                put(slots, homes[i], block[i], rows[start + i])
+            else:
+                put(old_slots, ~homes[i], block[i], rows[start + i])
 
 
 @njit(cache=True, nogil=True)
