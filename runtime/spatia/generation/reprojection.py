@@ -9,6 +9,7 @@ from spatia.geom.camera import Cameras
 from spatia.records.arrays import F32, U8
 from spatia.records.frames import Frames
 from spatia.records.generation import Cancel, Clip, ClipRequest, Progress, Report
+from spatia.records.projection import Projection
 
 PRECEDING_STRIDE = 8  # neighbouring frames say the same: of nine preceding frames, the last and the first
 PROJECTION_WEIGHT = 2.0  # of the memory's own colour: less than any source that sees the point well
@@ -31,18 +32,19 @@ class ReprojectionGenerator:
         frames: list[U8] = []
         for t in range(old, len(request.cameras)):
             cancel.check()
-            depth_m = request.projection.depth_m[t]
-            frames.append(_frame(request.projection.rgb[t], depth_m, request.cameras[t : t + 1], sources))
+            frames.append(_frame(request.projection, t, request.cameras[t : t + 1], sources))
             done = t + 1 - old
             report(Progress(request_id=request.request_id, stage="warp", done=done, total=request.new_frame_count))
         return Clip(request_id=request.request_id, rgb=np.stack(frames))
 
 
-def _frame(rgb: U8, depth_m: F32, camera: Cameras, sources: list[Frames]) -> U8:
-    """One new frame [H, W, 3] from the projection's and what the sources show of its surface."""
+def _frame(projection: Projection, t: int, camera: Cameras, sources: list[Frames]) -> U8:
+    """Frame t [H, W, 3] from the projection, composited over black, and from what the sources show of its surface."""
+    depth_m = projection.depth_m[t]
     surface_m = closed_surface(depth_m)
-    weights = np.where((depth_m > 0) & (surface_m == depth_m), np.float32(PROJECTION_WEIGHT), np.float32(0))
-    colors = rgb.astype(np.float32) * weights[..., None]
+    trust = np.where((depth_m > 0) & (surface_m == depth_m), np.float32(PROJECTION_WEIGHT), np.float32(0))
+    colors = projection.rgb[t].astype(np.float32) * trust[..., None]
+    weights: F32 = projection.coverage[t] * trust
     for frames in sources:
         sums, more = blended_sources(surface_m, camera, frames)
         colors += sums

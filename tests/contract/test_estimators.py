@@ -1,0 +1,102 @@
+"""Every estimator gives depth on the scene's surfaces, confidence in 0..1, and the same bytes each time."""
+
+import numpy as np
+import pytest
+
+from spatia.errors import InputError
+from spatia.estimation.completion import CompletionEstimator
+from spatia.estimation.fuse import points_of_geometry
+from spatia.estimation.given import GivenDepth
+from spatia.estimation.oracle import OracleEstimator, OracleSegmenter
+from spatia.estimation.segment import NoSegmenter
+from spatia.geom.camera import Intrinsics
+from spatia.records.cloud import Points, snapshot_of_points
+from spatia.records.frames import Frames
+from spatia.records.geometry import DynamicSegmenter, SceneEstimator
+from support.projectors import ForgetfulProjector
+from support.scenes import BALL, BallBeforeWall, frames_of, sideways
+
+SCENE = BallBeforeWall()
+CLOUD = snapshot_of_points(Points.of(np.zeros((1, 3)), [0, 0, 0]))
+
+
+def forgetful() -> ForgetfulProjector:
+    forgotten = np.zeros((48, 64), dtype=np.bool_)
+    forgotten[10:20, 10:20] = True
+    return ForgetfulProjector(SCENE, forgotten)
+
+
+@pytest.fixture(params=["given", "oracle", "completion"])
+def estimator(request: pytest.FixtureRequest) -> SceneEstimator:
+    estimators: dict[str, SceneEstimator] = {
+        "given": GivenDepth(),
+        "oracle": OracleEstimator(SCENE),
+        "completion": CompletionEstimator(forgetful()),
+    }
+    return estimators[request.param]
+
+
+def walk() -> Frames:
+    return frames_of(SCENE, sideways(4, turn_rad=0.02))
+
+
+def test_depth_and_confidence_fit_the_frames(estimator: SceneEstimator) -> None:
+    frames = walk()
+    geometry = estimator.estimate(frames, cloud=CLOUD)
+    assert len(geometry.cameras) == len(frames)
+    np.testing.assert_array_equal(geometry.cameras.world_from_camera, frames.cameras.world_from_camera)
+    assert ((geometry.confidence >= 0) & (geometry.confidence <= 1)).all()
+    assert (geometry.confidence[geometry.depth_m == 0] == 0).all()
+    assert np.isfinite(geometry.depth_m).all()
+
+
+def test_points_lie_on_the_scenes_surfaces(estimator: SceneEstimator) -> None:
+    frames = walk()
+    points = points_of_geometry(frames, estimator.estimate(frames, cloud=CLOUD), clip=3)
+    to_wall = np.abs(points.positions_in_world[:, 2] - 4)
+    to_ball = np.abs(np.linalg.norm(points.positions_in_world - [0, 0, 2.5], axis=1) - 0.5)
+    assert np.mean(np.minimum(to_wall, to_ball) < 0.02) > 0.98
+    assert len(points) > 0.9 * frames.rgb[..., 0].size
+    assert (points.clips == 3).all()
+
+
+def test_the_same_frames_give_the_same_bytes(estimator: SceneEstimator) -> None:
+    first, second = (estimator.estimate(walk(), cloud=CLOUD) for _ in range(2))
+    np.testing.assert_array_equal(first.depth_m, second.depth_m)
+    np.testing.assert_array_equal(first.confidence, second.confidence)
+
+
+def test_no_frames_give_no_points() -> None:
+    none = walk()[0:0]
+    assert len(points_of_geometry(none, GivenDepth().estimate(none, cloud=CLOUD), clip=0)) == 0
+
+
+def test_given_depth_wants_frames_with_depth() -> None:
+    frames = frames_of(SCENE, sideways(2), with_depth=False)
+    with pytest.raises(InputError, match="the frames carry no depth"):
+        GivenDepth().estimate(frames, cloud=CLOUD)
+
+
+def test_given_depth_keeps_the_depth_cameras_lens() -> None:
+    lens = Intrinsics.from_fov(fov_y_rad=0.9, width_px=64, height_px=48)
+    assert GivenDepth(depth_intrinsics=lens).estimate(walk(), cloud=CLOUD).cameras.intrinsics == lens
+    wrong = Intrinsics.from_fov(fov_y_rad=0.9, width_px=32, height_px=24)
+    with pytest.raises(InputError, match="the depth is 64x48, its camera 32x24"):
+        GivenDepth(depth_intrinsics=wrong).estimate(walk(), cloud=CLOUD)
+
+
+def test_the_oracle_names_objects_and_movers() -> None:
+    moving = BallBeforeWall(ball_speed_m_s=1.0)
+    frames = frames_of(moving, sideways(3))
+    geometry = OracleEstimator(moving).estimate(frames, cloud=CLOUD)
+    assert geometry.label is not None
+    mask = OracleSegmenter(moving).segment(frames, cloud=CLOUD)
+    np.testing.assert_array_equal(mask, geometry.label == BALL)
+
+
+@pytest.mark.parametrize("segmenter", [NoSegmenter(), OracleSegmenter(SCENE)], ids=lambda s: s.name)
+def test_nothing_moves_in_a_still_scene(segmenter: DynamicSegmenter) -> None:
+    mask = segmenter.segment(walk(), cloud=CLOUD)
+    assert mask.shape == (4, 48, 64)
+    assert mask.dtype == np.bool_
+    assert not mask.any()

@@ -1,0 +1,68 @@
+import numpy as np
+
+from spatia.estimation.completion import (
+    GUESS_CONFIDENCE,
+    KNOWN_CONFIDENCE,
+    REACH_PX,
+    completed,
+    reference_completed,
+)
+from spatia.records.arrays import F32, U8
+from support.scenes import BALL, BallBeforeWall, lens, sideways
+
+SCENE = BallBeforeWall()
+
+
+def view() -> tuple[F32, U8, np.ndarray]:
+    true = SCENE.render(sideways(1, intrinsics=lens(width_px=96, height_px=72)), np.zeros(1, dtype=np.float32))
+    return true.depth_m[0], true.rgb[0], true.label[0]
+
+
+def test_the_kernel_agrees_with_the_plain_reference() -> None:
+    depth_m, rgb, _ = view()
+    rng = np.random.Generator(np.random.PCG64(1))
+    noisy = (rgb + rng.integers(0, 20, rgb.shape)).clip(0, 255).astype(np.uint8)
+    holes = np.where(rng.uniform(size=depth_m.shape) < 0.9, 0, depth_m).astype(np.float32)
+    holes[20:50, 20:70] = 0
+    np.testing.assert_allclose(completed(holes, noisy)[0], reference_completed(holes, noisy), rtol=1e-4)
+
+
+def test_known_depth_stays_and_is_trusted_more_than_any_guess() -> None:
+    depth_m, rgb, _ = view()
+    holes = depth_m.copy()
+    holes[30:40, 10:20] = 0
+    filled, confidence = completed(holes, rgb)
+    known = holes > 0
+    np.testing.assert_array_equal(filled[known], holes[known])
+    np.testing.assert_array_equal(confidence[known], np.float32(KNOWN_CONFIDENCE))
+    assert (confidence[~known] <= GUESS_CONFIDENCE).all()
+    assert (confidence[~known] > 0).all()
+    np.testing.assert_allclose(filled[~known], depth_m[~known], rtol=0.01)
+
+
+def test_a_hole_across_a_silhouette_is_filled_on_each_side_with_its_own_surface() -> None:
+    depth_m, rgb, label = view()
+    holes = depth_m.copy()
+    edge = int(np.argmax(label[36] == BALL))
+    holes[30:42, edge - 6 : edge + 6] = 0
+    filled, _ = completed(holes, rgb)
+    inside = np.zeros(label.shape, dtype=np.bool_)
+    inside[30:42, edge - 6 : edge + 6] = True
+    wrong = np.abs(filled - depth_m)[inside] > 0.3
+    assert wrong.mean() < 0.1
+
+
+def test_nothing_is_invented_beyond_reach_and_confidence_falls_on_the_way() -> None:
+    depth_m = np.zeros((3, 60), dtype=np.float32)
+    depth_m[:, 0] = 2
+    filled, confidence = completed(depth_m, np.full((3, 60, 3), 90, dtype=np.uint8))
+    np.testing.assert_allclose(filled[:, : REACH_PX + 1], 2, rtol=1e-6)
+    assert not filled[:, REACH_PX + 1 :].any()
+    assert not confidence[:, REACH_PX + 1 :].any()
+    assert (np.diff(confidence[:, : REACH_PX + 2], axis=1) < 0).all()
+
+
+def test_an_empty_memory_gives_no_depth() -> None:
+    filled, confidence = completed(np.zeros((5, 6), dtype=np.float32), np.zeros((5, 6, 3), dtype=np.uint8))
+    assert not filled.any()
+    assert not confidence.any()
