@@ -55,7 +55,7 @@ class FaultyFiles(Files):
         self._run(lambda: Files.make_folder(self, path))
 
     def create(self, path: Path) -> int:
-        if self._error is None or not self._after:
+        if self._error is None or not self._after:  # a file that was opened is never reported as not opened
             self._run(lambda: None)
         return super().create(path)
 

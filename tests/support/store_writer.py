@@ -10,6 +10,8 @@ import random
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from spatia.store.folder import open_store
 from support.store_samples import cloud_change
 
@@ -19,8 +21,6 @@ def tell(line: str) -> None:
 
 
 def commit_for_ever(folder: Path, seed: int) -> None:
-    import numpy as np
-
     chance = random.Random(seed)
     with open_store(folder) as store:
         head = store.head

@@ -64,8 +64,10 @@ class Blobs:
         except OSError as error:
             raise self._damaged(blob, error.strerror or str(error), source) from error
 
-    def read(self, blob: Blob, *, source: str) -> bytes:
+    def read(self, blob: Blob, *, source: str, max_bytes: int) -> bytes:
         """All bytes, verified. Raises `StoreError` naming the source, such as "array depth of commit 3 (clip)"."""
+        if blob.byte_count > max_bytes:
+            raise self._damaged(blob, f"{blob.byte_count} bytes; at most {max_bytes} are loaded", source)
         with os.fdopen(self.open(blob, source=source), "rb") as file:
             data = file.read(blob.byte_count + 1)
         if hashlib.sha256(data).digest() != blob.sha256:

@@ -78,8 +78,8 @@ def open_store(
         database.check_format()
         journal = Journal(database)
         blobs = Blobs(path / BLOBS, files)
-        if lock is not None:
-            blobs.sweep({blob.sha256.hex() for blob in journal.blobs()})
         store = FolderStore(path, journal, blobs, lock=lock, max_load_bytes=max_load_bytes)
+        if not store.read_only:  # what a damaged database no longer names may be all that is left of a clip
+            blobs.sweep({blob.sha256.hex() for blob in journal.blobs()})
         undo.pop_all()
     return store

@@ -14,12 +14,16 @@ from spatia.store.blobs import Blob, Blobs
 from spatia.store.codec import decode_array
 from spatia.store.history import commit_hash, events_digest
 from spatia.store.journal import Journal
-from spatia.store.pages import Manifest, read_pages
+from spatia.store.pages import Manifest, read_page
 from spatia.store.protocol import CommitInfo, Problem
 
 
-def missing_blobs(journal: Journal, blobs: Blobs) -> Iterator[Problem]:
-    """Blobs that are not there or have another size; reads none of them."""
+def visible_damage(journal: Journal, blobs: Blobs) -> Iterator[Problem]:
+    """Blobs that are not there, have another size, or are not in the database's list; reads none of them."""
+    if journal.referenced_blobs() != {blob.sha256 for blob in journal.blobs()}:
+        detail = "its list of blobs is not that of its commits"
+        yield Problem(what="damaged database", where="world.sqlite", detail=detail)
+        return
     wrong = {blob: found for blob in journal.blobs() if (found := blobs.size_problem(blob)) is not None}
     if wrong:
         for number in range(journal.last_number() + 1):
@@ -71,7 +75,7 @@ def _commit_problems(journal: Journal, blobs: Blobs, max_load_bytes: int) -> Ite
                 affected.append(number)
         for name, (digest, blob) in arrays.items():
             try:
-                data = blobs.read(blob, source=name)
+                data = blobs.read(blob, source=name, max_bytes=max_load_bytes)
                 decode_array(data, digest=digest, where=name, max_bytes=max_load_bytes)
             except StoreError as error:
                 yield _problem("damaged array", info, blobs.path(blob), f"array {name}: {error.problem}", number)
@@ -90,11 +94,9 @@ def _bad_pages(journal: Journal, blobs: Blobs, number: int, entries: Manifest) -
         descriptor = None
     if descriptor is None:
         return list(entries["page"].tolist())
-    in_turn = entries.copy()
-    in_turn["page"] = np.arange(len(entries))
-    scratch = np.empty((len(entries), FIELDS, PAGE_POINTS), dtype=np.uint32)
+    words = np.empty((FIELDS, PAGE_POINTS), dtype=np.uint32)
     try:
-        return [int(entries["page"][position]) for position in read_pages(descriptor, in_turn, scratch)]
+        return [int(entry["page"]) for entry in entries if not read_page(descriptor, entry, words)]
     finally:
         os.close(descriptor)
 

@@ -157,8 +157,15 @@ class Journal:
     def events_digest(self, number: int) -> bytes:
         return self._cell("events_digest", number, bytes)
 
+    def referenced_blobs(self) -> set[bytes]:
+        """The names in the rows of commits and arrays."""
+        rows = self._database.rows(
+            "SELECT pages_blob FROM commits WHERE pages_blob IS NOT NULL UNION SELECT blob FROM arrays"
+        )
+        return {self._database.typed(sha256, bytes) for (sha256,) in rows}
+
     def blobs(self) -> list[Blob]:
-        """All that the commits name, sorted."""
+        """The list of all files, sorted."""
         typed = self._database.typed
         rows = self._database.rows("SELECT sha256, byte_count FROM blobs ORDER BY sha256")
         return [Blob(typed(sha256, bytes), typed(byte_count, int)) for sha256, byte_count in rows]

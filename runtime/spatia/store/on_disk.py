@@ -20,7 +20,7 @@ from spatia.store.codec import decode_array, encode_array
 from spatia.store.files import WriterLock, disk_errors_told
 from spatia.store.history import PAGE_BYTES, Draft, checked_events, draft
 from spatia.store.journal import Journal
-from spatia.store.pages import Manifest, applied, empty_manifest, entries_of, read_pages
+from spatia.store.pages import Manifest, applied, empty_manifest, entries_of, read_page
 from spatia.store.protocol import AnyArray, CloudChange, CommitInfo, CommitKind, Event, Plain, Problem, SavedCloud
 
 MAX_LOAD_BYTES = 4 << 30
@@ -38,9 +38,9 @@ class FolderStore:
         lock: WriterLock | None,
         max_load_bytes: int = MAX_LOAD_BYTES,
     ) -> None:
-        """Looks for blobs that are missing or cut short; a world with any is read-only. Raises `StoreError`."""
+        """Looks at once for damage that needs no reading of blobs; with any, it is read-only. Raises `StoreError`."""
         self.path = path
-        self.damage: tuple[Problem, ...] = tuple(fsck.missing_blobs(journal, blobs))
+        self.damage: tuple[Problem, ...] = tuple(fsck.visible_damage(journal, blobs))
         self._journal = journal
         self._blobs = blobs
         self._lock = lock
@@ -151,7 +151,7 @@ class FolderStore:
             if name not in kept:
                 raise StoreError(f"no such array; there are: {', '.join(kept) or 'none'}", where=where)
             digest, blob = kept[name]
-            data = self._blobs.read(blob, source=source)
+            data = self._blobs.read(blob, source=source, max_bytes=self._max_load_bytes)
             loaded[name] = decode_array(data, digest=digest, where=where, max_bytes=self._max_load_bytes)
         return loaded
 
@@ -234,7 +234,7 @@ class FolderStore:
             raise StoreError("damaged database: that commit wrote no pages", where=f"{self.path}: {source}")
         descriptor = self._blobs.open(blob, source=source)
         try:
-            return list(read_pages(descriptor, entries, pages))
+            return [int(e["page"]) for e in entries if not read_page(descriptor, e, pages[e["page"]])]
         finally:
             os.close(descriptor)
 

@@ -1,7 +1,6 @@
 """Where the pages of a cloud lie: the manifest, a table of one entry a page. Pure but for reading; any thread."""
 
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -46,10 +45,10 @@ def is_whole(table: Manifest, *, commit: int) -> bool:
     return bool(inside.all()) and np.array_equal(table["page"], np.arange(len(table)))
 
 
-def read_pages(descriptor: int, entries: Manifest, pages: U32) -> Iterator[int]:
-    """Fill `pages` [P, FIELDS, PAGE_POINTS] from an open blob; yields the pages that are damaged, and empties them."""
-    for page, slot, sha256 in zip(entries["page"].tolist(), entries["slot"].tolist(), entries["sha256"], strict=True):
-        length = os.preadv(descriptor, [pages[page].data.cast("B")], slot * PAGE_BYTES)
-        if length != PAGE_BYTES or page_digest(pages[page]) != sha256.tobytes():
-            pages[page] = 0
-            yield page
+def read_page(descriptor: int, entry: np.void, words: U32) -> bool:
+    """Fill `words` [FIELDS, PAGE_POINTS] from an open blob; False, and all zero, when they are not what was written."""
+    length = os.preadv(descriptor, [words.data.cast("B")], int(entry["slot"]) * PAGE_BYTES)
+    is_sound = length == PAGE_BYTES and page_digest(words) == entry["sha256"].tobytes()
+    if not is_sound:
+        words[:] = 0
+    return is_sound

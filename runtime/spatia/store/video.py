@@ -43,7 +43,7 @@ def decode_ffv1(data: memoryview, shape: tuple[int, ...], *, where: str) -> U8:
             if len(streams) != 1 or len(container.streams) != 1:
                 raise StoreError("a clip must hold one video stream and nothing else", where=where)
             context: Any = streams[0].codec_context
-            found = (context.name, context.width, context.height)
+            found = None if context is None else (context.name, context.width, context.height)
             if found != (_CODEC, width, height):
                 raise StoreError(f"a clip of {found}; its header says {(_CODEC, width, height)}", where=where)
             context.thread_type, context.thread_count = "AUTO", 0

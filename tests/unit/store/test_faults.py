@@ -32,17 +32,17 @@ def second_commit(store: FolderStore) -> CommitInfo:
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def begun(ram_folder: Path) -> Path:
     """A world with its first commit, to be copied."""
-    path = tmp_path_factory.mktemp("begun") / "world"
+    path = ram_folder / "begun"
     with create(path, settings={}) as store:
         first_commit(store)
     return path
 
 
 @pytest.fixture(scope="module")
-def hashes(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    path = shutil.copytree(begun, tmp_path_factory.mktemp("whole") / "world")
+def hashes(begun: Path, ram_folder: Path) -> tuple[str, str]:
+    path = shutil.copytree(begun, ram_folder / "whole")
     with open_store(path) as store:
         second_commit(store)
         first, second = store.log()
@@ -67,10 +67,10 @@ def check_whole(path: Path, hashes: tuple[str, str], *, may_have_happened: bool)
 @pytest.mark.parametrize("after", [False, True], ids=["refused", "done but reported as failed"])
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES], ids=errno.errorcode.get)
 def test_a_commit_that_the_disk_refuses_leaves_the_last_one_whole(
-    tmp_path: Path, begun: Path, hashes: tuple[str, str], error: int, after: bool
+    ram_path: Path, begun: Path, hashes: tuple[str, str], error: int, after: bool
 ) -> None:
     for fail_at in range(1, MAX_OPERATIONS):
-        path = shutil.copytree(begun, tmp_path / str(fail_at))
+        path = shutil.copytree(begun, ram_path / str(fail_at))
         files = FaultyFiles(fail_at=fail_at, error=error, after=after)
         with open_store(path, files=files) as store:
             try:
@@ -89,10 +89,10 @@ def test_a_commit_that_the_disk_refuses_leaves_the_last_one_whole(
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES], ids=errno.errorcode.get)
 def test_a_refused_commit_can_be_tried_again_on_the_same_store(
-    tmp_path: Path, begun: Path, hashes: tuple[str, str], error: int
+    ram_path: Path, begun: Path, hashes: tuple[str, str], error: int
 ) -> None:
     for fail_at in range(1, MAX_OPERATIONS):
-        path = shutil.copytree(begun, tmp_path / str(fail_at))
+        path = shutil.copytree(begun, ram_path / str(fail_at))
         files = FaultyFiles(fail_at=fail_at, error=error)
         with open_store(path, files=files) as store:
             try:
@@ -109,10 +109,10 @@ def test_a_refused_commit_can_be_tried_again_on_the_same_store(
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_process_that_dies_at_any_operation_leaves_the_last_commit(
-    tmp_path: Path, begun: Path, hashes: tuple[str, str], after: bool
+    ram_path: Path, begun: Path, hashes: tuple[str, str], after: bool
 ) -> None:
     for fail_at in range(1, MAX_OPERATIONS):
-        path = shutil.copytree(begun, tmp_path / str(fail_at))
+        path = shutil.copytree(begun, ram_path / str(fail_at))
         files = FaultyFiles(fail_at=fail_at, error=None, after=after)
         with open_store(path, files=files) as store:
             try:
@@ -128,9 +128,9 @@ def test_a_process_that_dies_at_any_operation_leaves_the_last_commit(
 @pytest.mark.parametrize(
     "error", [errno.ENOSPC, errno.EIO, errno.EACCES, None], ids=["ENOSPC", "EIO", "EACCES", "dies"]
 )
-def test_a_creation_that_fails_can_be_tried_again(tmp_path: Path, error: int | None) -> None:
+def test_a_creation_that_fails_can_be_tried_again(ram_path: Path, error: int | None) -> None:
     for fail_at in range(1, MAX_OPERATIONS):
-        path = tmp_path / str(fail_at)
+        path = ram_path / str(fail_at)
         files = FaultyFiles(fail_at=fail_at, error=error)
         try:
             create(path, settings={}, files=files).close()
@@ -143,14 +143,14 @@ def test_a_creation_that_fails_can_be_tried_again(tmp_path: Path, error: int | N
 
 
 @pytest.mark.parametrize("error", [errno.EIO, None], ids=["EIO", "dies"])
-def test_an_opening_whose_sweep_fails_can_be_tried_again(tmp_path: Path, begun: Path, error: int | None) -> None:
-    shutil.copytree(begun, tmp_path / "world")
-    orphan = tmp_path / "world" / "blobs" / "ab" / ("ab" * 32)
+def test_an_opening_whose_sweep_fails_can_be_tried_again(ram_path: Path, begun: Path, error: int | None) -> None:
+    shutil.copytree(begun, ram_path / "world")
+    orphan = ram_path / "world" / "blobs" / "ab" / ("ab" * 32)
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"left behind")
     with pytest.raises((StoreError, DiskStopped)):
-        open_store(tmp_path / "world", files=FaultyFiles(fail_at=1, error=error))
-    with open_store(tmp_path / "world") as store:
+        open_store(ram_path / "world", files=FaultyFiles(fail_at=1, error=error))
+    with open_store(ram_path / "world") as store:
         assert store.fsck() == []
     assert not orphan.exists()
 
@@ -167,11 +167,11 @@ def largest_file(byte_count: int) -> Iterator[None]:
 
 
 def test_a_kernel_that_refuses_to_grow_files_loses_nothing(
-    tmp_path: Path, begun: Path, hashes: tuple[str, str]
+    ram_path: Path, begun: Path, hashes: tuple[str, str]
 ) -> None:
     refused = 0
     for limit_bytes in range(4096, 160_000, 8192):
-        path = shutil.copytree(begun, tmp_path / str(limit_bytes))
+        path = shutil.copytree(begun, ram_path / str(limit_bytes))
         with open_store(path) as store:
             try:
                 with largest_file(limit_bytes):

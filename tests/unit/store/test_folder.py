@@ -13,14 +13,14 @@ from support.store_samples import cloud_change, page_words
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Path:
+def world(ram_path: Path) -> Path:
     """Three commits: two pages, one of them changed by a clip with an array, an edit of the other."""
-    with create(tmp_path / "world", settings={"seed": 1}, fingerprint={"numpy": "2"}) as store:
+    with create(ram_path / "world", settings={"seed": 1}, fingerprint={"numpy": "2"}) as store:
         store.append_events([(0, "start", b"")])
         store.commit("initial", {}, cloud=cloud_change({0: 1, 1: 2}, page_count=2))
         store.commit("clip", {"round": 1}, cloud=cloud_change({1: 3}, page_count=2), arrays={"depth": np.ones(50)})
         store.commit("edit", {}, cloud=cloud_change({0: 4}, page_count=2))
-    return tmp_path / "world"
+    return ram_path / "world"
 
 
 def blobs_of(world: Path) -> list[Path]:
@@ -188,11 +188,11 @@ def test_a_database_with_a_trigger_is_refused(world: Path) -> None:
         open_store(world)
 
 
-def test_a_world_is_not_made_where_something_is(world: Path, tmp_path: Path) -> None:
+def test_a_world_is_not_made_where_something_is(world: Path) -> None:
     with pytest.raises(StoreError, match="already there"):
         create(world, settings={})
     with pytest.raises(StoreError, match="already holds 'world'"):
-        create(tmp_path, settings={})
+        create(world.parent, settings={})
     with pytest.raises(StoreError, match="cannot be created"):
         create(world / "lock", settings={})
 
@@ -259,6 +259,25 @@ def test_a_changed_database_is_found_by_fsck(world: Path, statement: str, what: 
         assert what in [problem.what for problem in store.fsck()]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE blobs SET sha256 = zeroblob(32) WHERE rowid = 1",
+        "DELETE FROM commits WHERE number = 2",
+        "DELETE FROM arrays",
+        "UPDATE commits SET pages_blob = NULL WHERE number = 1",
+    ],
+)
+def test_a_damaged_database_never_costs_a_blob(world: Path, statement: str) -> None:
+    before = blobs_of(world)
+    change_database(world, statement)
+    with open_store(world) as store:
+        assert store.read_only
+        with pytest.raises(StoreError, match="read-only, because it is damaged"):
+            store.commit("edit", {})
+    assert blobs_of(world) == before
+
+
 def test_a_cloud_over_the_bound_is_refused_before_it_is_allocated(world: Path) -> None:
     with (
         open_store(world, read_only=True, max_load_bytes=65535) as store,
@@ -267,11 +286,11 @@ def test_a_cloud_over_the_bound_is_refused_before_it_is_allocated(world: Path) -
         store.load_cloud(0)
 
 
-def test_a_damaged_database_gives_store_errors_only(world: Path) -> None:
-    original = (world / "world.sqlite").read_bytes()
+def test_a_damaged_database_gives_store_errors_only_and_costs_no_blob(world: Path) -> None:
+    original, blobs = (world / "world.sqlite").read_bytes(), blobs_of(world)
     rng = np.random.default_rng(11)
     opened = 0
-    for _ in range(400):
+    for number in range(400):
         mutant = bytearray(original)
         for _ in range(int(rng.integers(1, 6))):
             mutant[int(rng.integers(len(mutant)))] = int(rng.integers(256))
@@ -279,7 +298,7 @@ def test_a_damaged_database_gives_store_errors_only(world: Path) -> None:
             del mutant[int(rng.integers(len(mutant))) :]
         (world / "world.sqlite").write_bytes(mutant)
         try:
-            with open_store(world, read_only=True) as store:
+            with open_store(world, read_only=number % 2 == 0) as store:
                 store.fsck()
                 list(store.events())
                 for info in store.log():
@@ -288,4 +307,7 @@ def test_a_damaged_database_gives_store_errors_only(world: Path) -> None:
             opened += 1
         except StoreError:
             pass
+        for log in ("world.sqlite-wal", "world.sqlite-shm"):
+            (world / log).unlink(missing_ok=True)
     assert opened > 20
+    assert blobs_of(world) == blobs
