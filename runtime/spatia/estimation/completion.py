@@ -6,7 +6,7 @@ Runs on the thread that owns the projector. It starts nothing: without a cloud t
 import numpy as np
 from numba import njit
 
-from spatia.records.arrays import F32, F64, U8
+from spatia.records.arrays import F32, F64, U8, Bool
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.frames import Frames
 from spatia.records.geometry import Geometry
@@ -89,7 +89,7 @@ def _walk(inverse: F32, distance: F32, down: F32, right: F32, reach_px: int, edg
 
 
 @njit(cache=True, nogil=True)
-def _smooth(inverse: F32, known: np.ndarray, down: F32, right: F32, rounds: int) -> None:
+def _smooth(inverse: F32, known: Bool, down: F32, right: F32, rounds: int) -> None:
     """Jacobi steps of a diffusion with the given weights between neighbours; known and empty (0) pixels stay."""
     height, width = inverse.shape
     for _ in range(rounds):

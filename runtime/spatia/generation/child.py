@@ -41,6 +41,7 @@ def serve(build: Callable[[Spec], Generator], *, stdin: IO[bytes], stdout: IO[by
                 if message.kind == "stop":
                     stop.stop(message.fields["request_id"])
                 else:
+                    stop.clear()
                     requests.put(request_of_message(message))
         except BaseException:  # noqa: BLE001 - without a listener this process would never end
             sys.excepthook(*sys.exc_info())

@@ -37,6 +37,10 @@ class StopSign:
     def stop(self, request_id: int) -> None:
         self._stopped_id = request_id
 
+    def clear(self) -> None:
+        """Before a new request, which may be an old one tried again."""
+        self._stopped_id = -1
+
     def stop_all(self) -> None:
         self._stop_all = True
 

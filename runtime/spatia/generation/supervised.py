@@ -102,6 +102,12 @@ class SupervisedWorker:
         self._thread.join()
 
     def _supervise(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._ledger.outcomes.close()
+
+    def _serve(self) -> None:
         lane: Lane | None = None
         while (request := self._next_request()) is not None:
             if self._ledger.is_cancelled(request.request_id):
@@ -118,7 +124,6 @@ class SupervisedWorker:
             self._ledger.settle(self._attempt(request, lane, silence_s=silence_s))
         if lane is not None:
             lane.end()
-        self._ledger.outcomes.close()
 
     def _next_request(self) -> ClipRequest | None:
         try:

@@ -35,6 +35,7 @@ class ThreadLane:
         return not self._ended
 
     def start(self, request: ClipRequest) -> None:
+        self._stop.clear()
         self._requests.put(request)
 
     def stop(self, request_id: int) -> None:
