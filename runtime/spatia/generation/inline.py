@@ -5,24 +5,20 @@ It cannot outlive a generator that hangs or kills the process; deadlines are kep
 
 from spatia.clock import Clock
 from spatia.generation.job import Build, Event, failure_of, raised, run_job
-from spatia.generation.ledger import Ledger
-from spatia.generation.worker import MAX_OPEN, ClipResult, Outcome, WorkerStatistics
+from spatia.generation.ledger import Front, Ledger
+from spatia.generation.worker import MAX_OPEN, ClipResult, Outcome
 from spatia.inbox import InboxClosed
 from spatia.records.generation import Cancelled, Clip, ClipRequest, Generator, Progress
 
 
-class InlineWorker:
+class InlineWorker(Front):
     """See `Worker`; everything happens inside `take`."""
 
     def __init__(self, build: Build, *, clock: Clock, max_open: int = MAX_OPEN) -> None:
         self._build = build
         self._clock = clock
-        self._ledger = Ledger(max_open=max_open)
+        super().__init__(max_open=max_open)
         self._generator: Generator | None = None
-        self._progress: Progress | None = None
-
-    def submit(self, request: ClipRequest) -> bool:
-        return self._ledger.admit(request)
 
     def take(self, *, timeout_s: float | None = None) -> Outcome | None:
         """The outcome of the oldest request. Never waits: None at once when nothing is open."""
@@ -34,15 +30,6 @@ class InlineWorker:
         if request is not None:
             self._ledger.settle(self._outcome(request))
         return self._ledger.take(timeout_s=0.0)
-
-    def progress(self) -> Progress | None:
-        return self._progress
-
-    def cancel(self, request_id: int) -> None:
-        self._ledger.cancel(request_id)
-
-    def statistics(self) -> WorkerStatistics:
-        return self._ledger.statistics()
 
     def close(self, *, deadline_s: float = 5.0) -> None:
         self._ledger.close()

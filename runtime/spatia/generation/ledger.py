@@ -7,7 +7,7 @@ import threading
 
 from spatia.generation.worker import ClipResult, Outcome, WorkerStatistics
 from spatia.inbox import Inbox
-from spatia.records.generation import ClipRequest
+from spatia.records.generation import ClipRequest, Progress
 
 
 class Ledger:
@@ -81,3 +81,23 @@ class Ledger:
                 restarts=max(0, self._opened - 1),
                 open_requests=len(self._cancelled_by_id),
             )
+
+
+class Front:
+    """What every worker does alike with its ledger; see `Worker`."""
+
+    def __init__(self, *, max_open: int) -> None:
+        self._ledger = Ledger(max_open=max_open)
+        self._progress: Progress | None = None
+
+    def submit(self, request: ClipRequest) -> bool:
+        return self._ledger.admit(request)
+
+    def progress(self) -> Progress | None:
+        return self._progress
+
+    def cancel(self, request_id: int) -> None:
+        self._ledger.cancel(request_id)
+
+    def statistics(self) -> WorkerStatistics:
+        return self._ledger.statistics()

@@ -1,5 +1,7 @@
 """A generator without a network: what the memory and the frames already seen show, and smooth guesses elsewhere."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from spatia.generation.push_pull import fill_holes
@@ -11,6 +13,7 @@ from spatia.records.frames import Frames
 from spatia.records.generation import Cancel, Clip, ClipRequest, Progress, Report
 from spatia.records.projection import Projection
 
+THREADS = 2  # frames are independent, so their number changes no byte
 PRECEDING_STRIDE = 8  # neighbouring frames say the same: of nine preceding frames, the last and the first
 PROJECTION_WEIGHT = 2.0  # of the memory's own colour: less than any source that sees the point well
 FOREGROUND_WEIGHT = 0.02  # a hole beside a depth edge is background, mostly
@@ -29,12 +32,14 @@ class ReprojectionGenerator:
             for frames in (request.preceding[::-PRECEDING_STRIDE], request.references)
             if frames.depth_m is not None and len(frames)
         ]
+        new = request.new_frame_count
         frames: list[U8] = []
-        for t in range(old, len(request.cameras)):
-            cancel.check()
-            frames.append(_frame(request.projection, t, request.cameras[t : t + 1], sources))
-            done = t + 1 - old
-            report(Progress(request_id=request.request_id, stage="warp", done=done, total=request.new_frame_count))
+        with ThreadPoolExecutor(max_workers=THREADS) as pool:
+            for start in range(0, new, THREADS):
+                cancel.check()
+                chunk = range(old + start, old + min(start + THREADS, new))
+                frames += pool.map(lambda t: _frame(request.projection, t, request.cameras[t : t + 1], sources), chunk)
+                report(Progress(request_id=request.request_id, stage="warp", done=len(frames), total=new))
         return Clip(request_id=request.request_id, rgb=np.stack(frames))
 
 

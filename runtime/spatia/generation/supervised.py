@@ -11,8 +11,8 @@ from typing import Protocol
 
 from spatia.clock import Clock
 from spatia.generation.job import Event, Sign, failure_of, raised
-from spatia.generation.ledger import Ledger
-from spatia.generation.worker import MAX_OPEN, ClipResult, Outcome, WorkerStatistics
+from spatia.generation.ledger import Front
+from spatia.generation.worker import MAX_OPEN, ClipResult, Outcome
 from spatia.inbox import Inbox, InboxClosed
 from spatia.records.generation import Clip, ClipRequest, Failure, Progress
 
@@ -60,7 +60,7 @@ class Lane(Protocol):
         ...
 
 
-class SupervisedWorker:
+class SupervisedWorker(Front):
     """See `Worker`."""
 
     def __init__(
@@ -74,26 +74,13 @@ class SupervisedWorker:
         self._open_lane = open_lane
         self._clock = clock
         self._patience = patience
-        self._ledger = Ledger(max_open=max_open)
-        self._progress: Progress | None = None
+        super().__init__(max_open=max_open)
         self._force = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="spatia-generation", daemon=True)
         self._thread.start()
 
-    def submit(self, request: ClipRequest) -> bool:
-        return self._ledger.admit(request)
-
     def take(self, *, timeout_s: float | None = None) -> Outcome | None:
         return self._ledger.take(timeout_s=timeout_s)
-
-    def progress(self) -> Progress | None:
-        return self._progress
-
-    def cancel(self, request_id: int) -> None:
-        self._ledger.cancel(request_id)
-
-    def statistics(self) -> WorkerStatistics:
-        return self._ledger.statistics()
 
     def close(self, *, deadline_s: float = 5.0) -> None:
         self._ledger.close()
