@@ -32,7 +32,7 @@ _PAGE_SHIFT = np.uint32(PAGE_POINTS.bit_length() - 1)
 _SLOT_MASK = np.uint32(PAGE_POINTS - 1)
 _INF = np.float32(np.inf)
 # Unsigned indices spare numba's handling of negative ones, which would hide the strides from LLVM.
-_EIGHT = np.uint64(LANES)
+_LANES = np.uint64(LANES)
 _U, _V, _DEPTH, _RADIUS, _INSIDE = (np.uint64(n * PAGE_POINTS) for n in range(5))
 _REDS, _GREENS, _BLUES, _ALPHAS, _CLEARS, _COUNTS = (np.uint64(plane * LANES) for plane in range(PLANES))
 _X, _Y, _Z, _WEIGHT = (np.uint64(field * PAGE_POINTS) for field in (X, Y, Z, WEIGHT))
@@ -114,8 +114,8 @@ def bin_points(
         for n in range(found):
             s = slots[n]
             key = np.uint64(bits[s]) << _HIGH_SHIFT | (first_row + np.uint64(s))
-            own = np.int32(np.floor(v[s]))
-            reach = np.int32(radius[s] + _HALF)
+            own = int(np.floor(v[s]))
+            reach = int(radius[s] + _HALF)
             for band in range(max(own - reach, 0) // BAND_ROWS, min(own + reach, height_px - 1) // BAND_ROWS + 1):
                 chunk = open_chunk[band]
                 at = lengths[chunk]
@@ -172,7 +172,7 @@ def _project_page(
     for n in range(np.uint64(count)):
         slots[found] = n
         found += np.uint64(out[n + _INSIDE] != 0)
-    return found
+    return int(found)
 
 
 @_kernel
@@ -212,11 +212,11 @@ def _splat_discs(places: F32, keys: U64, width_px: int, top: int, buffer: U64) -
     for n in range(len(keys)):
         u, v, radius = places[n]
         key = keys[n]
-        own_x, own_y = np.int32(np.floor(u)), np.int32(np.floor(v)) - np.int32(top)
+        own_x, own_y = int(np.floor(u)), int(np.floor(v)) - top
         if 0 <= own_x < width_px and 0 <= own_y < rows:
             buffer[own_y, own_x] = min(buffer[own_y, own_x], key)
         squared_radius = radius * radius
-        reach = np.int32(radius + _HALF)
+        reach = int(radius + _HALF)
         if reach == 0:
             continue
         first_x, last_x = max(own_x - reach, 0), min(own_x + reach, width_px - 1)
@@ -242,7 +242,7 @@ def blend_discs(
     front: U64,  # [BAND_ROWS, width + LANES] key of the nearest point, EMPTY before
     canvas: F32,  # [BAND_ROWS, blocks, PLANES, LANES] LANES >= width + LANES pixels a row, see `RED_SUM` and on
 ) -> None:
-    """Open discs, nearest first, the first few of each pixel: in sorted order they blend as they come, eight at a time."""
+    """Open discs, the first few of each pixel: in rising order they blend as they come, eight pixels at a time."""
     rows, blocks = canvas.shape[:2]
     cells = canvas.reshape(-1)
     scale = _ONE / np.float32(256)
@@ -256,16 +256,16 @@ def blend_discs(
         red = np.float32(red_green >> np.uint32(16)) * scale
         green = np.float32(red_green & np.uint32(0xFFFF)) * scale
         blue = np.float32(arena[page, BLUE, slot] >> np.uint32(16)) * scale
-        own_x, own_y = np.int32(np.floor(u)), np.int32(np.floor(v)) - np.int32(top)
+        own_x, own_y = int(np.floor(u)), int(np.floor(v)) - top
         squared_radius = radius * radius
-        reach = np.int32(radius + _HALF)
+        reach = int(radius + _HALF)
         first_x, last_x = max(own_x - reach, 0), min(own_x + reach, width_px - 1)
         for y in range(max(own_y - reach, 0), min(own_y + reach, rows - 1) + 1):
             dy = np.float32(y + top) + _HALF - v
             for block in range(first_x // LANES, last_x // LANES + 1):
                 at = np.uint64(y * blocks + block) * np.uint64(PLANES * LANES)
                 wanted = fresh = np.uint32(0)
-                for lane in range(_EIGHT):
+                for lane in range(_LANES):
                     dx = np.float32(block * LANES) + np.float32(lane) + _HALF - u
                     inside = dx * dx + dy * dy < squared_radius
                     count = cells[at + _COUNTS + lane]
@@ -274,12 +274,12 @@ def blend_discs(
                 if wanted == 0:
                     continue
                 if fresh != 0:
-                    for lane in range(_EIGHT):
+                    for lane in range(_LANES):
                         x = np.uint64(block * LANES) + lane
                         dx = np.float32(block * LANES) + np.float32(lane) + _HALF - u
                         if dx * dx + dy * dy < squared_radius:
                             front[y, x] = min(front[y, x], key)
-                for lane in range(_EIGHT):
+                for lane in range(_LANES):
                     dx = np.float32(block * LANES) + np.float32(lane) + _HALF - u
                     squared = dx * dx + dy * dy
                     count = cells[at + _COUNTS + lane]
@@ -315,7 +315,7 @@ def gather(places: F32, keys: U64, owners: I32, lengths: I32, band: int) -> tupl
 
 @_kernel
 def rising(keys: U64) -> U32:
-    """[M] The order that sorts `keys`: three radix passes over the depth, then the rows of equal depths by insertion."""
+    """[M] The order that sorts `keys`: three radix passes over the depth, then equal depths by insertion."""
     count = len(keys)
     order, spare = np.arange(count).astype(np.uint32), np.empty(count, np.uint32)
     for digit in range(3):

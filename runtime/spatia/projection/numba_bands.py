@@ -2,10 +2,12 @@
 
 The kernels are single-threaded and hold no Python lock; a pool of plain threads, one per projector, runs them side by
 side. numba's own `parallel=True` is not used: its fallback layer aborts the process when two threads enter it at once,
-and OpenMP's spinning barriers cost more than the drawing on a busy machine. So two projectors in two threads never meet.
+and OpenMP's spinning barriers cost more than the drawing on a busy machine. So projectors in different threads never
+meet.
 
-Every band is written by one thread, and a key's minimum does not depend on the order of arrival: the bytes are the same
-for any number of threads or bands.
+Threads first share the pages: each projects its own and files every point under the bands that its disc touches.
+Then they share the bands, whose buffers fit into a core's cache, so points in no spatial order cost little more. The
+nearest of a set does not depend on the order of arrival: the bytes are the same for any number of threads.
 """
 
 from collections.abc import Callable
@@ -70,8 +72,9 @@ class _View:
         keys = np.empty((chunks, kernels.CHUNK), np.uint64)
         owners, lengths = np.empty(chunks, np.int32), np.empty(chunks, np.int32)
         used = kernels.bin_points(
-            cloud.arena.view(np.float32), cloud.pages, cloud.row_count, pages, self.camera, optics.pinhole, optics.radii,
-            optics.width_px, optics.height_px, places, keys, owners, lengths,
+            cloud.arena.view(np.float32), cloud.pages, cloud.row_count, pages,
+            self.camera, optics.pinhole, optics.radii, optics.width_px, optics.height_px,
+            places, keys, owners, lengths,
         )  # fmt: skip
         return _Records(places=places, keys=keys, owners=owners[:used], lengths=lengths[:used])
 

@@ -74,7 +74,7 @@ def _rank_in_group(sorted_groups: I64) -> I64:
 
 
 def _discs(points_in_world: F32, rows: I64, camera: F32, optics: Optics) -> _Pairs:
-    """All pixels whose centres lie in the points' discs. float32, and in this order of operations, as in the kernels."""
+    """The pixels whose centres lie in the points' discs; float32, with the kernels' operations in their order."""
     x, y, z = points_in_world.T
     fx, fy, cx, cy = optics.pinhole
     radius_px_m, min_radius_px, max_radius_px = optics.radii

@@ -73,9 +73,9 @@ class Optics:
     def _release(cls, k: Intrinsics, look: ReleaseSplat) -> Self:
         """The release hands PyTorch3D focal 2 f / (s - 1) and centre +2 (c - (side - 1) / 2) / (s - 1), s = min(H, W).
 
-        PyTorch3D's NDC runs left and up, s pixels to 2 units, the image's middle at 0. Back in pixels that is the pinhole
-        below: everything s / (s - 1) too large, and the principal point on the wrong side of the middle. The published
-        weights learned from pictures made so.
+        PyTorch3D's NDC runs left and up, s pixels to 2 units, the image's middle at 0. Back in pixels that is the
+        pinhole below: everything s / (s - 1) too large, and the principal point on the wrong side of the middle. The
+        published weights learned from pictures made so.
         """
         shorter = min(k.width_px, k.height_px)
         if shorter < 2:
