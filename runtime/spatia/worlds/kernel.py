@@ -1,7 +1,16 @@
 """The decorator of this package's numba kernels."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
 from numba import njit
 
-# Without numba's reference counting: kernels here only read and write arrays that their caller holds, and counting
-# references to a scene's few dozen arrays at every ray, from all threads at once, would take most of the time.
-kernel = njit(cache=True, nogil=True, _nrt=False)
+F = TypeVar("F", bound=Callable[..., object])
+
+# Kernels here only read and write arrays that their caller holds. Counting references to a scene's few dozen arrays at
+# every ray, from all threads at once, would take most of the time. (The option is not in numba's stubs.)
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
+
+
+def kernel(function: F) -> F:
+    return cast(F, njit(**OPTIONS)(function))

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,7 +94,7 @@ def in_bands(kernel: Callable[..., None], count: int, *arguments: Any) -> None:
     cores = len(os.sched_getaffinity(0))
     edges = np.linspace(0, count, 4 * cores + 1).astype(int).tolist()
     with ThreadPoolExecutor(max_workers=cores) as pool:
-        bands = [pool.submit(kernel, low, high, *arguments) for low, high in zip(edges, edges[1:], strict=False)]
+        bands = [pool.submit(kernel, low, high, *arguments) for low, high in pairwise(edges)]
         for band in bands:
             band.result()
 
@@ -184,7 +185,7 @@ def kept_light(
     is_round = shape == ELLIPSOID or (shape == FRUSTUM and face == 0)
     if not is_round:
         a = min(nu - 1.0, max(0.0, a))
-    ia, ib = int(math.floor(a)), int(b)
+    ia, ib = math.floor(a), int(b)
     fa, fb = a - ia, b - ib
     ja, jb = ia + 1, min(nv - 1, ib + 1)
     if is_round:
@@ -274,7 +275,7 @@ def sunlight(
         seen += is_lit(
             solids, emission, px, py, pz, s[0] + p * ax + q * bx, s[1] + p * ay + q * by, s[2] + p * az + q * bz, FAR
         )
-    return cosine * seen / rays
+    return float(cosine * seen / rays)
 
 
 @kernel
@@ -406,7 +407,7 @@ def bounced_light(
 def smooth(
     start: int, stop: int, charts: Charts, valid: Bool, only_holes: bool, values: F32, known: Bool, out: F32
 ) -> None:
-    """Means over the 3x3 valid texels about each texel of its chart; with `only_holes`, the valid ones stay as they are."""
+    """Means over the 3x3 valid texels about each texel of its chart; with `only_holes`, valid ones stay."""
     for m in range(start, stop):
         i, face = charts.solid[m], charts.face[m]
         nu, nv, first = charts.columns[i, face], charts.rows[i, face], charts.first[i, face]

@@ -14,6 +14,7 @@ from spatia.geom.pose import F64
 from spatia.records.arrays import F32
 from spatia.records.truth import TrueFrames
 from spatia.worlds.blueprint import Blueprint
+from spatia.worlds.courtyard import courtyard
 from spatia.worlds.light import charts_of, in_bands, lit_charts
 from spatia.worlds.plan import ScenePlan
 from spatia.worlds.primitives import Solid, solids_of
@@ -21,7 +22,7 @@ from spatia.worlds.room import room
 from spatia.worlds.shade import Materials, Stage, centre_rays, edge_rays
 from spatia.worlds.textures import TYPICAL_MIX
 
-PROCEDURAL = {"room": room}
+PROCEDURAL = {"room": room, "courtyard": courtyard}
 
 
 def procedural_world(name: str) -> "ProceduralScene":

@@ -16,27 +16,25 @@ NEAREST_T = 1e-6  # in units of the ray's direction
 
 
 @kernel
+def inverted(d: float) -> float:
+    return 1.0 / d if abs(d) > 1e-14 else 1e14
+
+
+@kernel
 def enter_box(
     ox: float, oy: float, oz: float, dx: float, dy: float, dz: float, hx: float, hy: float, hz: float
 ) -> tuple[float, int]:
-    near, far, face = -FAR, FAR, 0
-    for axis in range(3):
-        o, d, h = (ox, dx, hx) if axis == 0 else ((oy, dy, hy) if axis == 1 else (oz, dz, hz))
-        if abs(d) < 1e-14:
-            if abs(o) > h:
-                return FAR, 0
-            continue
-        inverse = 1.0 / d
-        a, b = (-h - o) * inverse, (h - o) * inverse
-        side = 0
-        if a > b:
-            a, b, side = b, a, 1
-        if a > near:
-            near, face = a, 2 * axis + side
-        far = min(far, b)
-    if near > far or near < NEAREST_T:
+    ix, iy, iz = inverted(dx), inverted(dy), inverted(dz)
+    wx, wy, wz = hx * abs(ix), hy * abs(iy), hz * abs(iz)
+    mx, my, mz = -ox * ix, -oy * iy, -oz * iz
+    near = max(max(mx - wx, my - wy), mz - wz)
+    if near < NEAREST_T or near > min(min(mx + wx, my + wy), mz + wz):
         return FAR, 0
-    return near, face
+    if near == mx - wx:
+        return near, 0 if dx > 0.0 else 1
+    if near == my - wy:
+        return near, 2 if dy > 0.0 else 3
+    return near, 4 if dz > 0.0 else 5
 
 
 @kernel
@@ -68,10 +66,8 @@ def enter_frustum(
     best, face = FAR, 0
     disc = b * b - a * c
     if disc > 0.0:
-        if abs(a) > 1e-12:
-            t = (-b - math.sqrt(disc)) / a
-        else:
-            t = -c / (2.0 * b) if b < 0.0 else FAR
+        away = -c / (2.0 * b) if b < 0.0 else FAR
+        t = (-b - math.sqrt(disc)) / a if abs(a) > 1e-12 else away
         if NEAREST_T <= t < FAR and abs(oy + t * dy) <= half and radius + growth * t >= 0.0:
             best = t
     if dy != 0.0:
@@ -108,19 +104,21 @@ def enter_solid(
 def misses(
     solids: Solids, node: int, ox: float, oy: float, oz: float, ix: float, iy: float, iz: float, best: float
 ) -> bool:
-    """Whether a ray, given by its origin and one over its direction, passes by a node's box or meets it after `best`."""
-    box = solids.node_bounds
-    ax, bx = (box[node, 0] - ox) * ix, (box[node, 3] - ox) * ix
-    ay, by = (box[node, 1] - oy) * iy, (box[node, 4] - oy) * iy
-    az, bz = (box[node, 2] - oz) * iz, (box[node, 5] - oz) * iz
-    near = max(max(min(ax, bx), min(ay, by)), min(az, bz))
-    far = min(min(max(ax, bx), max(ay, by)), max(az, bz))
-    return near > far or far < 0.0 or near > best
+    """Whether a ray, by its origin and one over its direction, passes by a node's box or meets it after `best`."""
+    box = solids.node_box
+    mx, my, mz = (box[node, 0] - ox) * ix, (box[node, 1] - oy) * iy, (box[node, 2] - oz) * iz
+    wx, wy, wz = box[node, 3] * abs(ix), box[node, 4] * abs(iy), box[node, 5] * abs(iz)
+    near = max(max(mx - wx, my - wy), mz - wz)
+    far = min(min(mx + wx, my + wy), mz + wz)
+    return bool(near > far or far < 0.0 or near > best)
 
 
 @kernel
-def inverted(d: float) -> float:
-    return 1.0 / d if abs(d) > 1e-14 else 1e14
+def walk_for(solids: Solids, dx: float, dy: float, dz: float) -> tuple[int, int]:
+    """First node and end of the walk whose order suits a direction."""
+    count = len(solids.node_skip) // 8
+    octant = (1 if dx < 0.0 else 0) + (2 if dy < 0.0 else 0) + (4 if dz < 0.0 else 0)
+    return octant * count, (octant + 1) * count
 
 
 @kernel
@@ -130,7 +128,7 @@ def trace(
     """The nearest solid along a ray: (t, solid, face); solid is -1 where there is none before `t_max`."""
     ix, iy, iz = inverted(dx), inverted(dy), inverted(dz)
     best, found, best_face = t_max, -1, 0
-    node, end = 0, len(solids.node_skip)
+    node, end = walk_for(solids, dx, dy, dz)
     while node < end:
         if misses(solids, node, ox, oy, oz, ix, iy, iz, best):
             node = solids.node_skip[node]
@@ -155,9 +153,9 @@ def is_lit(
     dz: float,
     reach: float,
 ) -> bool:
-    """Whether nothing that casts a shadow (`emission` of its material is 0) stands within `reach` directions of a point."""
+    """Whether nothing that casts a shadow, as lamps do not, is within `reach` directions of a point."""
     ix, iy, iz = inverted(dx), inverted(dy), inverted(dz)
-    node, end = 0, len(solids.node_skip)
+    node, end = walk_for(solids, dx, dy, dz)
     while node < end:
         if misses(solids, node, px, py, pz, ix, iy, iz, reach):
             node = solids.node_skip[node]

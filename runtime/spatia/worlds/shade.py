@@ -7,8 +7,6 @@ Numba; pure; any thread.
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from spatia.geom.pose import F64
 from spatia.records.arrays import F32, I32, U8, Bool
 from spatia.worlds.kernel import kernel
@@ -17,7 +15,7 @@ from spatia.worlds.primitives import Solids
 from spatia.worlds.raycast import FAR, is_lit, normal_in_local, to_local, to_world, trace
 from spatia.worlds.textures import albedo, surface_uv
 
-EDGE_CONTRAST = 0.045  # of the display's range, between neighbours; above it a pixel gets four more rays
+EDGE_CONTRAST = 0.08  # of the display's range, between neighbours; above it a pixel gets three more rays
 CAMERA = 1 << 20  # solids that move are numbered from here
 
 
@@ -62,7 +60,7 @@ def surface_color(
     nz: float,
     footprint: float,
 ) -> tuple[float, float, float]:
-    """Reflectance of solid i at a local point (x, y, z), which in the world is (wx, wy, wz) with normal (nx, ny, nz)."""
+    """Reflectance of solid i at a local point (x, y, z), in the world (wx, wy, wz) with normal (nx, ny, nz)."""
     k = solids.material[i]
     if materials.in_world[k]:
         x, y, z = wx, wy, wz
@@ -139,7 +137,7 @@ def look(
         s = lights.sun_direction
         full = nx * s[0] + ny * s[1] + nz * s[2]
         if 0.02 * full < sun < 0.98 * full:  # an edge of a shadow, which is finer than the texels
-            sun = sunlight(solids, emission, lights, wx, wy, wz, nx, ny, nz, 4, 0.0)
+            sun = sunlight(solids, emission, lights, wx, wy, wz, nx, ny, nz, 2, 0.0)
         for blob in stage.blobs:
             bx, by, bz = blob[0] - wx, blob[1] - wy, blob[2] - wz
             distance = math.sqrt(bx * bx + by * by + bz * bz)
@@ -180,7 +178,7 @@ def centre_rays(
     moving: Bool,
     solid: I32,
 ) -> None:
-    """One ray through the centre of each pixel of rows start..stop. `lens` is fx, fy, cx, cy; z = 1 makes t the depth."""
+    """One ray through each pixel centre of rows start..stop; `lens` is fx, fy, cx, cy, and z = 1 makes t the depth."""
     for v in range(start, stop):
         for u in range(depth.shape[1]):
             x, y = (u + 0.5 - lens[2]) / lens[0], (v + 0.5 - lens[3]) / lens[1]
@@ -204,7 +202,7 @@ def centre_rays(
 
 @kernel
 def edge_rays(start: int, stop: int, stage: Stage, pose: F64, lens: F64, color: F32, solid: I32, rgb: U8) -> None:
-    """Final pixels of rows start..stop; those that differ from a neighbour average four rays on a turned grid."""
+    """Final pixels of rows start..stop; where neighbours differ, three more rays are averaged in."""
     height, width = solid.shape
     for v in range(start, stop):
         for u in range(width):
@@ -216,15 +214,13 @@ def edge_rays(start: int, stop: int, stage: Stage, pose: F64, lens: F64, color: 
                     contrast = max(contrast, abs(color[v, u, c] - color[vv, uu, c]))
             r, g, b = color[v, u, 0], color[v, u, 1], color[v, u, 2]
             if contrast > EDGE_CONTRAST:
-                r, g, b = 0.0, 0.0, 0.0
-                for k in range(4):
-                    x = (u + (0.375, 0.875, 0.125, 0.625)[k] - lens[2]) / lens[0]
-                    y = (v + (0.125, 0.375, 0.625, 0.875)[k] - lens[3]) / lens[1]
+                for k in range(3):
+                    x = (u + (0.10, 0.60, 0.90)[k] - lens[2]) / lens[0]
+                    y = (v + (0.60, 0.10, 0.90)[k] - lens[3]) / lens[1]
                     dx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]
                     dy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]
                     dz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]
-                    p, q, s, _, _ = look(stage, pose[0, 3], pose[1, 3], pose[2, 3], dx, dy, dz, 0.7 / lens[1])
-                    r += 0.25 * shown(p, stage.exposure)
-                    g += 0.25 * shown(q, stage.exposure)
-                    b += 0.25 * shown(s, stage.exposure)
+                    p, q, s, _, _ = look(stage, pose[0, 3], pose[1, 3], pose[2, 3], dx, dy, dz, 1.0 / lens[1])
+                    r, g, b = r + shown(p, stage.exposure), g + shown(q, stage.exposure), b + shown(s, stage.exposure)
+                r, g, b = 0.25 * r, 0.25 * g, 0.25 * b
             rgb[v, u, 0], rgb[v, u, 1], rgb[v, u, 2] = int(r * 255.0 + 0.5), int(g * 255.0 + 0.5), int(b * 255.0 + 0.5)

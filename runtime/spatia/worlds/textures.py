@@ -133,9 +133,9 @@ def albedo(
     """The reflectance of a pattern at a point: (u, v) on the face and (x, y, z) in the texture's space, metres."""
     s, t = scale[0], scale[1]
     if pattern == PLANKS:
-        row = int(math.floor(v / s))
+        row = math.floor(v / s)
         shifted = u + hash01(row, 3, seed) * t
-        board = int(math.floor(shifted / t))
+        board = math.floor(shifted / t)
         grain = noise2(u * 3.0 + 31.0 * hash01(row, board, 1), v * 55.0, row * 131 + board)
         grain = faded(grain, 0.5, 0.02, footprint)
         figure = noise2(u * 1.1 + 17.0 * hash01(row, board, 2), v * 14.0, board * 77 + row)
@@ -149,10 +149,10 @@ def albedo(
         rings = 0.5 + 0.5 * math.sin(70.0 * (x + y + z) + 9.0 * bend)
         fine = faded(noise3(x * 130.0, y * 130.0, z * 130.0, seed + 9), 0.5, 0.008, footprint)
         return mixed(a, b, 0.55 * faded(rings, 0.5, 0.06, footprint) * fine + 0.25 * bend, 0.94 + 0.12 * fine)
-    if pattern == BRICK or pattern == TILES:
-        row = int(math.floor(v / t))
+    if pattern in (BRICK, TILES):
+        row = math.floor(v / t)
         shifted = u + (0.5 * s * (row & 1) if pattern == BRICK else 0.0)
-        column = int(math.floor(shifted / s))
+        column = math.floor(shifted / s)
         joint = 0.011 if pattern == BRICK else 0.009
         dark = max(gap(shifted, s, joint, footprint), gap(v, t, joint, footprint))
         rough = clouds(u, v, 0.0, 0.5 * min(s, t), footprint, 11)
@@ -175,7 +175,7 @@ def albedo(
         vein = 1.0 - abs(math.sin(math.pi * (x + 0.6 * y + 0.8 * z) / s + 9.0 * bend))
         return mixed(a, b, vein * vein * vein * vein, 0.90 + 0.2 * bend)
     if pattern == CHECKER:
-        even = (int(math.floor(u / s)) + int(math.floor(v / s))) & 1
+        even = (math.floor(u / s) + math.floor(v / s)) & 1
         return mixed(a, b, faded(float(even), 0.5, s, footprint), 0.93 + 0.14 * clouds(x, y, z, 0.3, footprint, seed))
     if pattern == WALLPAPER:
         stripe = gap(u, 2.0 * s, s, footprint)
