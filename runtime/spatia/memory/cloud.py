@@ -14,13 +14,13 @@ import numpy as np
 from spatia.errors import MemoryFullError, SceneError, StoreError
 from spatia.memory import edits
 from spatia.memory.edits import EditResult, History, Patch
-from spatia.memory.fusion import fuse, widen_bounds
+from spatia.memory.fusion import assign_rows, fuse, widen_bounds
 from spatia.memory.page_arena import PageArena
 from spatia.memory.page_scan import keys_of_rows, rows_in_box, rows_where
 from spatia.memory.primitives import primitive_points
 from spatia.memory.voxel_grid import VoxelGroups, group_by_voxel
 from spatia.memory.voxel_index import VoxelIndex
-from spatia.records.arrays import F32, I32, U32
+from spatia.records.arrays import F32, I32, U32, Bool
 from spatia.records.cloud import CLIP, FIELDS, LABEL, PAGE_POINTS, WEIGHT, CloudSnapshot, Points
 from spatia.records.edits import (
     AddCloud,
@@ -226,7 +226,7 @@ class PointMemory:
     def _replay(self, edit: Edit, patch: Patch, words: U32, history: History) -> EditResult:
         """Write whole rows."""
         if len(patch.rows):
-            self._begin(patch.rows, 0)
+            self._begin(self._pages_of(patch.rows), 0)
             weights = self._words_at(patch.rows)[:, WEIGHT]
             self._alive_count += int((words[:, WEIGHT] != 0).sum()) - int((weights != 0).sum())
             self._arena.words[self._physical(patch.rows), :, patch.rows % PAGE_POINTS] = words
@@ -298,35 +298,32 @@ class PointMemory:
         positions, colors, weights = points.positions_in_world, points.colors, points.weights
         groups = VoxelGroups(*group_by_voxel(positions, colors, weights, self.voxel_m))
         rows = self._index.find(groups.keys)
-        new = rows < 0
-        new_count = int(np.count_nonzero(new))
+        arena, first_row = self._arena, self._row_count
+        touched = self._pages_of(removed)
+        new_keys = assign_rows(rows, groups.keys, first_row, touched)
         merged = 0
         if len(rows) or len(removed):
-            first_row = self._row_count
-            self._begin(np.concatenate([removed, rows[~new]]), new_count)
-            self._arena.words[self._physical(removed), WEIGHT, removed % PAGE_POINTS] = 0
-            rows[new] = np.arange(first_row, first_row + new_count, dtype=np.int32)
-            arena = self._arena
+            self._begin(touched, len(new_keys))
+            arena.words[self._physical(removed), WEIGHT, removed % PAGE_POINTS] = 0
             pages = (arena.words, arena.floats, arena.ints, arena.table)
             targets = (groups.order, groups.starts, groups.keys, rows)
             merged = fuse(*pages, *targets, positions, colors, weights, points.clips, points.labels, self.voxel_m)
-            new_keys = groups.keys[new]
-            self._index.add(new_keys, rows[new])
+            self._index.add(new_keys, np.arange(first_row, first_row + len(new_keys), dtype=np.int32))
             widen_bounds(arena.bounds_m, first_row, new_keys, self.voxel_m)
-            self._row_count += new_count
+            self._row_count += len(new_keys)
             self._alive_count += len(rows) - merged - len(removed)
         result = InsertResult(
             version=self._version,
-            new_count=new_count,
+            new_count=len(new_keys),
             merged_count=merged,
-            revived_count=len(rows) - merged - new_count,
+            revived_count=len(rows) - merged - len(new_keys),
             dropped_unusable=groups.unusable_count,
             dropped_outside=groups.outside_count,
         )
         return result, rows
 
-    def _begin(self, rows: I32, new_count: int) -> None:
-        """Start the next version: the pages of `rows` may be written, and there is room for new ones."""
+    def _begin(self, touched: Bool, new_count: int) -> None:
+        """Start the next version: the touched pages may be written, and there is room for new rows."""
         end = self._row_count + new_count
         if end > self.max_points:
             raise MemoryFullError(
@@ -334,14 +331,18 @@ class PointMemory:
                 where="memory.max_points",
                 fix="raise max_points, or use a larger voxel_m",
             )
-        touched = np.zeros(self._arena.page_count, np.bool_)
-        touched[rows // PAGE_POINTS] = True
         if new_count and self._row_count % PAGE_POINTS:
             touched[-1] = True
         appended = -(-end // PAGE_POINTS) - self._arena.page_count
         self._arena.begin(np.flatnonzero(touched), appended=appended, version=self._version + 1)
         self._version += 1
         self._frozen = None
+
+    def _pages_of(self, rows: I32) -> Bool:
+        """[pages] True for the logical pages that hold these rows."""
+        touched = np.zeros(self._arena.page_count, np.bool_)
+        touched[rows // PAGE_POINTS] = True
+        return touched
 
     def _physical(self, rows: I32) -> I32:
         return self._arena.table[rows // PAGE_POINTS]

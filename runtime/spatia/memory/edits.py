@@ -120,12 +120,14 @@ def check(edit: Edit) -> None:
             _demand(_finite(edit.center_m), "add_primitive.center_m", edit.center_m, "three finite numbers")
             sized = _finite(edit.size_m) and min(edit.size_m) > 0
             _demand(sized, "add_primitive.size_m", edit.size_m, "three lengths above 0")
+            _demand(abs(edit.label) < 2**31, "add_primitive.label", edit.label, "a 32-bit number")
             _demand(
                 all(0 <= c <= 255 for c in edit.color), "add_primitive.color", edit.color, "three numbers in 0..255"
             )
         case AddCloud():
             _check_placement("add_cloud", edit.offset_m, edit.rotation_wxyz)
             _demand(math.isfinite(edit.scale) and edit.scale > 0, "add_cloud.scale", edit.scale, "a number above 0")
+            _demand(abs(edit.label) < 2**31, "add_cloud.label", edit.label, "a 32-bit number")
         case Undo() | Redo():
             pass
 

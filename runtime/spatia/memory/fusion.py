@@ -1,4 +1,4 @@
-"""The two loops over points that write pages: merge a grouped batch into its rows, and widen the bounds of pages.
+"""The loops over points that change the memory: give voxels their rows, merge points into them, widen page bounds.
 
 `spatia.memory.reference` says the same in plain Python.
 """
@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from spatia.memory.voxel_grid import I64, key_coordinate, key_of
-from spatia.records.arrays import F32, I32, U32
+from spatia.records.arrays import F32, I32, U32, Bool
 from spatia.records.cloud import BLUE, CLIP, LABEL, PAGE_POINTS, RED_GREEN, WEIGHT, X, Y, Z
 
 # A voxel's weight stops growing here, so that the newest sighting of a much-seen place still counts for some percent
@@ -22,6 +22,24 @@ COLOR_MAX = 255.0 * 256.0
 def fixed_color(mean: float) -> int:
     """8.8 fixed point, rounded to nearest, held in 0..255."""
     return np.uint32(min(max(np.floor(mean * COLOR_ONE + 0.5), 0.0), COLOR_MAX))  # type: ignore[return-value]  # numba
+
+
+@njit(cache=True, nogil=True)
+def assign_rows(rows: I32, keys: I64, first_row: int, touched: Bool) -> I64:
+    """Give the voxels without a row the next rows in order, and mark the pages of the others.
+
+    Returns the keys of the new rows.
+    """
+    new_keys = np.empty_like(keys)
+    new_count = 0
+    for g in range(len(rows)):
+        if rows[g] < 0:
+            rows[g] = first_row + new_count
+            new_keys[new_count] = keys[g]
+            new_count += 1
+        else:
+            touched[rows[g] // PAGE_POINTS] = True
+    return new_keys[:new_count]
 
 
 @njit(cache=True, nogil=True)

@@ -75,6 +75,7 @@ class PageArena:
         self._reclaim(living)
         newest = living[-1] if len(living) else -1
         seen = logical[self._born[self.table[logical]] <= newest]
+        fresh = self._touched
         pages = self._take(len(seen) + appended)
 
         copies, empty = pages[: len(seen)], pages[len(seen) :]
@@ -85,7 +86,7 @@ class PageArena:
         self.table[seen] = copies
 
         end = self.page_count + appended
-        self.words[empty] = 0
+        self.words[empty[empty < fresh]] = 0  # later ones are zeros from the system
         self.table[self.page_count : end] = empty
         self.bounds_m[self.page_count : end, 0] = np.inf
         self.bounds_m[self.page_count : end, 1] = -np.inf

@@ -28,11 +28,11 @@ Surface = tuple[F64, F64]  # positions about the origin [N, 3], outward unit nor
 def primitive_points(edit: AddPrimitive, *, voxel_m: float) -> Points:
     """The surface of a checked primitive, shaded. Raises `SceneError` when it would take more than `MAX_SAMPLES`."""
     spacing_m = SPACING_PER_VOXEL * voxel_m
-    a, b, c = edit.size_m
-    samples = 2 * (a * b + b * c + c * a) / spacing_m**2  # of the box around; the other shapes have less surface
+    samples = most_samples(edit.shape, edit.size_m, spacing_m)
     if samples > MAX_SAMPLES:
+        size = " x ".join(f"{edge:g}" for edge in edit.size_m)
         raise SceneError(
-            f"a {edit.shape} of {a:g} x {b:g} x {c:g} m takes about {samples:.2g} points of {voxel_m:g} m",
+            f"a {edit.shape} of {size} m takes about {samples:.2g} points of {voxel_m:g} m",
             where="add_primitive.size_m",
             fix=f"make it smaller ({MAX_SAMPLES} points at most), or the memory's voxel_m larger",
         )
@@ -44,6 +44,16 @@ def primitive_points(edit: AddPrimitive, *, voxel_m: float) -> Points:
         clips=EDIT_CLIP,
         labels=edit.label,
     )
+
+
+def most_samples(shape: str, size_m: Vec3, spacing_m: float) -> float:
+    """No fewer than the shape's surface function makes, without making them."""
+    x, y, z = (edge / spacing_m + 2 for edge in size_m)
+    if shape == "box":
+        return 2 * (x * y + y * z + z * x)
+    if shape == "sphere":
+        return math.pi * x * y * z / min(x, y, z) + 8
+    return math.pi * max(x, z) * (y + max(x, z) / 2)
 
 
 def box_surface(size_m: Vec3, spacing_m: float) -> Surface:

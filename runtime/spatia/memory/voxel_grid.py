@@ -15,6 +15,7 @@ from numba import njit
 from spatia.records.arrays import F32, I32
 
 I64 = npt.NDArray[np.int64]
+Real = float | np.floating
 
 COORDINATE_BITS = 21
 COORDINATE_OFFSET = 1 << (COORDINATE_BITS - 1)  # coordinates run from -2^20 to 2^20 - 1
@@ -33,7 +34,7 @@ class VoxelGroups(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def coordinate(position_m: float | np.floating, voxel_m: float) -> float:
+def coordinate(position_m: Real, voxel_m: float) -> float:
     """The voxel coordinate along one axis, still a float so that any input can be tested against the range."""
     return float(np.floor(np.float64(position_m) / voxel_m))
 
@@ -59,7 +60,7 @@ def key_coordinate(key: int, axis: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def key_of(x_m: float, y_m: float, z_m: float, voxel_m: float) -> int:
+def key_of(x_m: Real, y_m: Real, z_m: Real, voxel_m: float) -> int:
     """The key of a position, or -1 when it is not finite or out of range."""
     cx, cy, cz = coordinate(x_m, voxel_m), coordinate(y_m, voxel_m), coordinate(z_m, voxel_m)
     if in_range(cx) and in_range(cy) and in_range(cz):

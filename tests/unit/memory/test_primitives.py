@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from spatia.memory.primitives import SURFACES, primitive_points
+from spatia.errors import SceneError
+from spatia.memory.primitives import SURFACES, most_samples, primitive_points
 from spatia.records.cloud import EDIT_CLIP
-from spatia.records.edits import AddPrimitive
+from spatia.records.edits import AddPrimitive, Vec3
 
 SIZE_M = (0.3, 0.2, 0.4)
 
@@ -53,6 +54,20 @@ def test_the_top_is_brighter_than_the_underside_and_nothing_is_dark(shape: str) 
     assert red[y <= y.min() + 1e-4].mean() > 1.2 * red[y >= y.max() - 1e-4].mean()
     assert red.min() >= 0.69 * 200
     assert red.max() <= 200
+
+
+@pytest.mark.parametrize("shape", sorted(SURFACES))
+@pytest.mark.parametrize("size_m", [(0.3, 0.2, 0.4), (1, 1e-6, 1), (1e-6, 3, 1e-6), (2, 0.1, 1e-6), (1e-6, 1e-6, 1e-6)])
+def test_the_number_of_samples_is_bounded_before_they_are_made(shape: str, size_m: Vec3) -> None:
+    assert len(SURFACES[shape](size_m, 0.01)[0]) <= most_samples(shape, size_m, 0.01)
+
+
+@pytest.mark.parametrize("shape", sorted(SURFACES))
+@pytest.mark.parametrize("size_m", [(1e6, 1e6, 1e6), (1e8, 1e-9, 1e-9), (1e-9, 1e8, 1e-9), (1e300, 1e300, 1e300)])
+def test_a_solid_of_too_many_points_is_refused(shape: str, size_m: Vec3) -> None:
+    edit = AddPrimitive(shape=shape, center_m=(0, 0, 0), size_m=size_m, color=(0, 0, 0))
+    with pytest.raises(SceneError, match="make it smaller"):
+        primitive_points(edit, voxel_m=0.01)
 
 
 def test_the_same_primitive_gives_the_same_bytes() -> None:
