@@ -59,7 +59,7 @@ def open_store(
     """An existing world at its last commit.
 
     For writing, it removes what commits that did not happen left behind, and refuses with the other's process number
-    while another process writes. A world with missing blobs opens read-only; `damage` says which commit lost what.
+    while another process writes. A damaged world opens read-only; its `damage` says which commit lost what.
     Raises `StoreError` for anything that is not a world of a known format.
     """
     files = files or Files()

@@ -20,7 +20,7 @@ from spatia.store.protocol import CommitInfo, Problem
 
 def visible_damage(journal: Journal, blobs: Blobs) -> Iterator[Problem]:
     """Blobs that are not there, have another size, or are not in the database's list; reads none of them."""
-    if journal.referenced_blobs() != {blob.sha256 for blob in journal.blobs()}:
+    if not journal.lists_every_blob():
         detail = "its list of blobs is not that of its commits"
         yield Problem(what="damaged database", where="world.sqlite", detail=detail)
         return
@@ -46,9 +46,8 @@ def check(journal: Journal, blobs: Blobs, *, max_load_bytes: int) -> list[Proble
 
 
 def _commit_problems(journal: Journal, blobs: Blobs, max_load_bytes: int) -> Iterator[Problem]:
-    lost: dict[
-        int, tuple[CommitInfo, list[int], list[int]]
-    ] = {}  # by writer: its bad pages, the commits that show them
+    # By the commit that wrote them: itself, its bad pages, the commits that show one of these.
+    lost: dict[int, tuple[CommitInfo, list[int], list[int]]] = {}
     for number, table in journal.manifests(0, journal.last_number()):
         info = journal.info(number)
         arrays = journal.arrays(number)

@@ -66,9 +66,12 @@ class Journal:
         return self._mapping(packed, where)
 
     def last_number(self) -> int:
-        """-1 before the first commit."""
-        number = self._database.row("SELECT max(number) FROM commits")[0]
-        return -1 if number is None else self._database.typed(number, int)
+        """-1 before the first commit. Raises `StoreError` when there are gaps before it."""
+        count, first, last = self._database.row("SELECT count(*), min(number), max(number) FROM commits")
+        if count and (first, last) != (0, count - 1):
+            where = str(self._database.path)
+            raise StoreError(f"damaged database: {count} commits are numbered {first} to {last}", where=where)
+        return int(count) - 1
 
     def info(self, number: int) -> CommitInfo:
         """Raises `StoreError` for a commit that does not exist or makes no sense."""
@@ -157,12 +160,16 @@ class Journal:
     def events_digest(self, number: int) -> bytes:
         return self._cell("events_digest", number, bytes)
 
-    def referenced_blobs(self) -> set[bytes]:
-        """The names in the rows of commits and arrays."""
-        rows = self._database.rows(
-            "SELECT pages_blob FROM commits WHERE pages_blob IS NOT NULL UNION SELECT blob FROM arrays"
+    def lists_every_blob(self) -> bool:
+        """Whether the list of files is exactly what commits and arrays refer to; one query, so at one moment."""
+        return bool(
+            self._database.row(
+                "WITH referred AS (SELECT pages_blob FROM commits WHERE pages_blob IS NOT NULL "
+                "UNION SELECT blob FROM arrays), listed AS (SELECT sha256 FROM blobs) "
+                "SELECT NOT EXISTS (SELECT * FROM referred EXCEPT SELECT * FROM listed) "
+                "AND NOT EXISTS (SELECT * FROM listed EXCEPT SELECT * FROM referred)"
+            )[0]
         )
-        return {self._database.typed(sha256, bytes) for (sha256,) in rows}
 
     def blobs(self) -> list[Blob]:
         """The list of all files, sorted."""

@@ -59,7 +59,7 @@ class FolderStore:
 
     @property
     def read_only(self) -> bool:
-        """True when it was opened so, and when blobs are missing."""
+        """True when it was opened so, and when it is damaged."""
         return self._lock is None or bool(self.damage)
 
     @property
@@ -170,7 +170,7 @@ class FolderStore:
             raise StoreError(
                 f"read-only, because it is damaged: {self.damage[0]}",
                 where=str(self.path),
-                fix="see `spatia world fsck`; export what is left, or restore the missing files from a copy",
+                fix="see `spatia world fsck`; export what is left, or restore what is damaged from a copy",
             )
         if self._lock is None:
             raise StoreError("the world was opened for reading only", where=str(self.path))
