@@ -229,6 +229,13 @@ def test_it_agrees_with_the_reference(projector: Projector, look: Look, width_px
     assert np.abs(found.coverage[same] - expected.coverage[same]).max(initial=0) <= 1 / 255
 
 
+def test_points_far_outside_a_wide_margin_are_not_drawn(projector: Projector) -> None:
+    cloud, look = cloud_of([at_pixel(4, -90), at_pixel(4, 95), at_pixel(4, 3)]), MetricSplat(max_radius_px=100.0)
+    found, expected = (p.project(cloud, at_origin(pinhole()), look=look) for p in (projector, NumpyProjector()))
+    assert np.array_equal(found.index, expected.index)
+    assert set(found.index.ravel().tolist()) == {-1, 2}
+
+
 def test_each_view_is_what_it_would_be_alone(projector: Projector) -> None:
     cloud, cameras = surfaces(), around(60, 40, count=4)
     together = projector.project(cloud, cameras, look=MetricSplat())

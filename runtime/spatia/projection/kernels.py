@@ -32,7 +32,7 @@ _PAGE_SHIFT = np.uint32(PAGE_POINTS.bit_length() - 1)
 _SLOT_MASK = np.uint32(PAGE_POINTS - 1)
 _INF = np.float32(np.inf)
 # Unsigned indices spare numba's handling of negative ones, which would hide the strides from LLVM.
-_LANES = np.uint64(LANES)
+_LANES, _ROWS, _CHUNK = np.uint64(LANES), np.uint64(BAND_ROWS), np.uint64(CHUNK)
 _U, _V, _DEPTH, _RADIUS, _INSIDE = (np.uint64(n * PAGE_POINTS) for n in range(5))
 _REDS, _GREENS, _BLUES, _ALPHAS, _CLEARS, _COUNTS = (np.uint64(plane * LANES) for plane in range(PLANES))
 _X, _Y, _Z, _WEIGHT = (np.uint64(field * PAGE_POINTS) for field in (X, Y, Z, WEIGHT))
@@ -102,7 +102,7 @@ def bin_points(
     )
     slots = np.empty(PAGE_POINTS + 1, np.uint32)
     bands = -(-height_px // BAND_ROWS)
-    open_chunk = np.arange(bands)
+    open_chunk = np.arange(bands).astype(np.uint64)
     owners[:bands] = np.arange(bands)
     lengths[:bands] = 0
     used = bands
@@ -114,19 +114,21 @@ def bin_points(
         for n in range(found):
             s = slots[n]
             key = np.uint64(bits[s]) << _HIGH_SHIFT | (first_row + np.uint64(s))
-            own = int(np.floor(v[s]))
-            reach = int(radius[s] + _HALF)
-            for band in range(max(own - reach, 0) // BAND_ROWS, min(own + reach, height_px - 1) // BAND_ROWS + 1):
+            own, reach = int(np.floor(v[s])), int(radius[s] + _HALF)
+            first = np.uint64(max(own - reach, 0)) // _ROWS
+            end = np.uint64(max(min(own + reach, height_px - 1), -1) + BAND_ROWS) // _ROWS
+            for band in range(first, end):
                 chunk = open_chunk[band]
-                at = lengths[chunk]
-                if at == CHUNK:
-                    chunk, at = used, 0
+                at = np.uint64(lengths[chunk])
+                if at == _CHUNK:
+                    chunk, at = np.uint64(used), np.uint64(0)
                     used += 1
                     open_chunk[band] = chunk
                     owners[chunk] = band
-                places[chunk, at, 0], places[chunk, at, 1], places[chunk, at, 2] = u[s], v[s], radius[s]
+                place = places[chunk, at]
+                place[0], place[1], place[2] = u[s], v[s], radius[s]
                 keys[chunk, at] = key
-                lengths[chunk] = at + 1
+                lengths[chunk] = at + np.uint64(1)
     return used
 
 
@@ -354,11 +356,13 @@ def resolve_nearest(
     for y in range(height):
         line = buffer[y]
         depth_bits, rows, covered = depth_m[y].view(np.uint32), index[y], coverage[y]
+        # One output a loop: with more, LLVM asks at run time which arrays overlap, and gives up on SIMD.
         for x in range(width):
-            full = line[x] != EMPTY
-            depth_bits[x] = np.uint32(line[x] >> _HIGH_SHIFT) if full else np.uint32(0)
+            depth_bits[x] = np.uint32(line[x] >> _HIGH_SHIFT) if line[x] != EMPTY else np.uint32(0)
+        for x in range(width):
             rows[x] = np.int32(np.uint32(line[x] & _LOW))
-            covered[x] = _ONE if full else np.float32(0)
+        for x in range(width):
+            covered[x] = _ONE if rows[x] >= 0 else np.float32(0)
         # Colours lie scattered over the arena: with the covered pixels listed first, their cache misses overlap.
         count = np.uint64(0)
         for x in range(width):

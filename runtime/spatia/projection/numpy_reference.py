@@ -15,7 +15,7 @@ from spatia.records.projection import Look, Projection
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 
-BLOCK_POINTS = 4096  # bounds how many (point, pixel) pairs live at once
+BLOCK_PAIRS = 1 << 21  # (point, pixel) pairs alive at once
 
 
 class NumpyProjector:
@@ -27,13 +27,14 @@ class NumpyProjector:
         optics = Optics.of(cameras.intrinsics, look)
         rows = np.flatnonzero(cloud.alive())
         points, colors = cloud.positions_in_world()[rows], cloud.colors()
+        block_points = max(1, BLOCK_PAIRS // (2 * _reach(optics) + 1) ** 2)
         shape = (len(cameras), optics.height_px, optics.width_px)
         rgb, depth_m = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.float32)
         index, coverage = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
         for t, camera in enumerate(camera_rows(cameras)):
             pairs = _Pairs.none()
-            for start in range(0, len(rows), BLOCK_POINTS):
-                block = slice(start, start + BLOCK_POINTS)
+            for start in range(0, len(rows), block_points):
+                block = slice(start, start + block_points)
                 pairs = _Pairs.joined(pairs, _discs(points[block], rows[block], camera, optics)).nearest(optics.layers)
             _resolve(pairs, colors, rgb[t], depth_m[t], index[t], coverage[t], composited=optics.composited)
         return Projection(rgb=rgb, depth_m=depth_m, index=index, coverage=coverage)
@@ -90,8 +91,7 @@ def _discs(points_in_world: F32, rows: I64, camera: F32, optics: Optics) -> _Pai
         & (v > -max_radius_px - 1) & (v < optics.height_px + max_radius_px + 1)
     )  # fmt: skip
     u, v, z, rows, radius = u[near], v[near], z[near], rows[near], radius[near]
-    reach = int(max_radius_px + 0.5)
-    offset = np.arange(-reach, reach + 1)
+    offset = np.arange(-_reach(optics), _reach(optics) + 1)
     px = np.floor(u).astype(np.int64)[:, None, None] + offset[None, None, :]  # [M, 1, B]
     py = np.floor(v).astype(np.int64)[:, None, None] + offset[None, :, None]  # [M, B, 1]
     dx = px.astype(np.float32) + np.float32(0.5) - u[:, None, None]
@@ -108,6 +108,11 @@ def _discs(points_in_world: F32, rows: I64, camera: F32, optics: Optics) -> _Pai
     key = (z.view(np.uint32).astype(np.uint64) << np.uint64(32)) | rows.astype(np.uint64)
     spread = np.broadcast_to(key[:, None, None], inside.shape)
     return _Pairs((py * optics.width_px + px)[inside], spread[inside], alpha[inside])
+
+
+def _reach(optics: Optics) -> int:
+    """How many pixels to each side of its own a point's disc can touch."""
+    return int(optics.max_radius_px + 0.5)
 
 
 def _resolve(
