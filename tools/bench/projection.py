@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tools.bench import clouds, harness  # before the libraries whose threads it keeps from spinning
+
+# isort: split
 import numpy as np
 import open3d as o3d
-from tools.bench import clouds, harness
-
 from spatia.geom.camera import Cameras
 from spatia.projection.numba_bands import NumbaProjector
 from spatia.records.cloud import CloudSnapshot, Points, snapshot_of_points

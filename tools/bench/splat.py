@@ -5,9 +5,10 @@ from itertools import cycle
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-import numpy as np
-from tools.bench import clouds, harness
+from tools.bench import clouds, harness  # before the libraries whose threads it keeps from spinning
 
+# isort: split
+import numpy as np
 from spatia.projection.numba_bands import NumbaProjector
 from spatia.projection.numpy_reference import NumpyProjector
 from spatia.records.cloud import snapshot_of_points
