@@ -17,6 +17,7 @@ from tools.bench import clouds, harness  # before the libraries whose threads it
 # isort: split
 import numpy as np
 import open3d as o3d
+
 from spatia.geom.camera import Cameras
 from spatia.projection.numba_bands import NumbaProjector
 from spatia.records.cloud import CloudSnapshot, Points, snapshot_of_points

@@ -9,6 +9,7 @@ from tools.bench import clouds, harness  # before the libraries whose threads it
 
 # isort: split
 import numpy as np
+
 from spatia.projection.numba_bands import NumbaProjector
 from spatia.projection.numpy_reference import NumpyProjector
 from spatia.records.cloud import snapshot_of_points
