@@ -108,7 +108,7 @@ def courtyard() -> ScenePlan:
         exposure=0.62,
         start_pose=look_at((-3.4, -1.6, -4.9), (0.9, -1.25, 1.6)),
         bounds_m=np.array([[-5.0, -3.0, -5.0], [5.0, -0.4, 5.2]]),
-        texel_m=0.05,
+        texel_m=0.065,
         move=move,
     )
 

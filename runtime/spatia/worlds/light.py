@@ -22,7 +22,8 @@ from spatia.worlds.raycast import FAR, is_lit, normal_in_local, to_local, to_wor
 from spatia.worlds.textures import hash01, noise2
 
 MAX_CHART_TEXELS = 112  # on a side
-SUN_RAYS, LAMP_RAYS, PORTAL_SIDE, FIRST_BOUNCE_RAYS, LAST_BOUNCE_RAYS = 6, 4, 4, 16, 40
+UNSEEN_TEXEL_M = 2.0
+SUN_RAYS, LAMP_RAYS, PORTAL_SIDE, FIRST_BOUNCE_RAYS, LAST_BOUNCE_RAYS = 6, 8, 4, 12, 32
 SMOOTHINGS = 4  # of what bounced, 3x3 texels each: it varies slowly, and few rays make it grainy
 GOLDEN = 0.6180339887498949
 
@@ -54,7 +55,7 @@ class Charts(NamedTuple):
 
 
 def charts_of(solids: Solids, *, texel_m: float, near_m: F64) -> Charts:
-    """Charts whose texels are about `texel_m` wide, and wider with the distance from the box `near_m` [2, 3]."""
+    """Charts whose texels are about `texel_m` wide, wider with the distance from `near_m` [2, 3], the box of views."""
     n = len(solids.shape)
     first, columns, rows = (np.zeros((n, 6), dtype=np.int32) for _ in range(3))
     owner: list[tuple[int, int, int]] = []
@@ -71,7 +72,8 @@ def charts_of(solids: Solids, *, texel_m: float, near_m: F64) -> Charts:
                 lengths = (math.pi * max(a, c), 0.5 * math.pi * max(a, b, c))
             else:
                 lengths = (math.pi * max(a, c), b) if face == 0 else (c, c) if face == 1 else (a, a)
-            across, down = (min(MAX_CHART_TEXELS, max(2, math.ceil(length / step_m))) for length in lengths)
+            coarse = UNSEEN_TEXEL_M if shape == BOX and _turned_away(solids, i, face, near_m) else step_m
+            across, down = (min(MAX_CHART_TEXELS, max(2, math.ceil(length / coarse))) for length in lengths)
             first[i, face], columns[i, face], rows[i, face] = total, across, down
             owner.append((i, face, across * down))
             total += across * down
@@ -83,6 +85,14 @@ def charts_of(solids: Solids, *, texel_m: float, near_m: F64) -> Charts:
         solid=np.repeat(np.array([i for i, _, _ in owner], dtype=np.int32), counts),
         face=np.repeat(np.array([face for _, face, _ in owner], dtype=np.int32), counts),
     )
+
+
+def _turned_away(solids: Solids, i: int, face: int, near_m: F64) -> bool:
+    """Whether a box's face shows its back to all of `near_m`; such a face only matters for what it throws back."""
+    axis = face >> 1
+    normal = solids.rotation[i, :, axis] * (1.0 if face & 1 else -1.0)
+    nearest = np.where(normal > 0.0, near_m[1], near_m[0])
+    return float(normal @ (nearest - solids.center[i])) < float(solids.size[i, axis])
 
 
 def in_bands(kernel: Callable[..., None], count: int, *arguments: Any) -> None:

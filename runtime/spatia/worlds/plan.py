@@ -22,5 +22,5 @@ class ScenePlan:
     exposure: float
     start_pose: F64  # [4, 4] world_from_camera
     bounds_m: F64  # [2, 3] lowest and highest corner of where one may walk
-    texel_m: float = 0.04  # of the kept light
+    texel_m: float = 0.05  # of the kept light
     move: Callable[[Blueprint, float], None] = nothing_moves

@@ -89,18 +89,26 @@ def surface_color(
 
 
 @kernel
+def nearest(
+    stage: Stage, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
+) -> tuple[float, int, int, bool]:
+    """What a ray meets first: (t, solid, face, whether it is a mover); t = FAR and solid = -1 for the sky."""
+    t, i, face = trace(stage.still, ox, oy, oz, dx, dy, dz, FAR)
+    if len(stage.moving.shape) > 0:
+        near, j, side = trace(stage.moving, ox, oy, oz, dx, dy, dz, t)
+        if j >= 0:
+            return near, j, side, True
+    return t, i, face, False
+
+
+@kernel
 def look(
     stage: Stage, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float, pixel: float
 ) -> tuple[float, float, float, float, int]:
     """Radiance along a ray whose pixel is `pixel` wide at t = 1: (red, green, blue, t, solid); t = FAR for the sky."""
     length = math.sqrt(dx * dx + dy * dy + dz * dz)
-    t, i, face = trace(stage.still, ox, oy, oz, dx, dy, dz, FAR)
-    moves = False
-    solids = stage.still
-    if len(stage.moving.shape) > 0:
-        near, j, side = trace(stage.moving, ox, oy, oz, dx, dy, dz, t)
-        if j >= 0:
-            moves, t, i, face, solids = True, near, j, side, stage.moving
+    t, i, face, moves = nearest(stage, ox, oy, oz, dx, dy, dz)
+    solids = stage.moving if moves else stage.still
     lights = stage.lights
     if i < 0:
         ux, uy, uz = dx / length, dy / length, dz / length
@@ -198,6 +206,23 @@ def centre_rays(
             else:
                 label[v, u] = stage.still.label[i] if i >= 0 else 0
             depth[v, u] = t if i >= 0 else 0.0
+
+
+@kernel
+def measuring_rays(
+    start: int, stop: int, stage: Stage, pose: F64, lens: F64, depth: F32, label: I32, moving: Bool
+) -> None:
+    """Depth, label and mover of the pixel centres of rows start..stop, as `centre_rays` has them, without colour."""
+    for v in range(start, stop):
+        for u in range(depth.shape[1]):
+            x, y = (u + 0.5 - lens[2]) / lens[0], (v + 0.5 - lens[3]) / lens[1]
+            dx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]
+            dy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]
+            dz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]
+            t, i, _, moves = nearest(stage, pose[0, 3], pose[1, 3], pose[2, 3], dx, dy, dz)
+            moving[v, u] = moves
+            depth[v, u] = t if i >= 0 else 0.0
+            label[v, u] = 0 if i < 0 else (stage.moving.label[i] if moves else stage.still.label[i])
 
 
 @kernel
