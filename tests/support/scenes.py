@@ -8,7 +8,7 @@ from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import from_rotation_translation, rotation_about
 from spatia.records.arrays import F32, F64
 from spatia.records.frames import Frames
-from spatia.records.truth import TrueFrames
+from spatia.records.truth import TrueFrames, TrueGeometry
 
 WALL, BALL = 1, 2
 
@@ -30,6 +30,9 @@ class BallBeforeWall:
         rgb, depth_m, label = (np.stack(column) for column in zip(*parts, strict=True))
         moving = (label == BALL) & (self.ball_speed_m_s != 0)
         return TrueFrames(rgb=rgb, depth_m=depth_m, label=label, moving=moving)
+
+    def measure(self, cameras: Cameras, time_s: F32) -> TrueGeometry:
+        return self.render(cameras, time_s)
 
     def _render_one(self, pose: F64, lens: Intrinsics, time_s: float) -> tuple[np.ndarray, ...]:
         rays = lens.rays_in_camera().astype(np.float64) @ pose[:3, :3].T

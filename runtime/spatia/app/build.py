@@ -1,11 +1,12 @@
 """From a scene to the parts of a session. The only function that knows which part goes where."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from spatia.app.keeper import RetrievalSettings, WorldKeeper
-from spatia.app.production import Production, ProductionSettings
-from spatia.app.registry import Spec, build_estimator, build_generator, build_segmenter
+from spatia.app.production import Production, ProductionSettings, RoundResult
+from spatia.app.registry import Spec, build_estimator, build_generator, build_segmenter, check_oracles
 from spatia.app.sources import open_world
 from spatia.clock import Clock
 from spatia.generation.inline import InlineWorker
@@ -30,11 +31,13 @@ class Parts:
     start: F64  # [4, 4] where the walk begins
 
 
-def build_parts(scene: Scene, *, store: WorldStore, clock: Clock) -> Parts:
+def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Callable[[RoundResult], None]) -> Parts:
     """Opens the world, the devices and the workers. Raises `SpatiaError` naming what is not to be had."""
     opened = open_world(scene, with_content=store.head is None)
+    check_oracles(generator=scene.generation.generator.name, estimator=scene.estimation.estimator, truth=opened.truth)
+    segmenter = build_segmenter(scene.estimation.segmenter, truth=opened.truth)
     # One for each thread: a GL context belongs to the thread that made it.
-    preview = open_projector(scene.projection.projector)
+    projector = open_projector(scene.projection.projector)
     keeper = WorldKeeper(
         opened,
         store=store,
@@ -44,7 +47,7 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock) -> Parts:
             voxel_m=scene.generation.references.voxel_m,
             preceding_frames=scene.generation.preceding_frames,
         ),
-        projector=preview,
+        projector=projector,
         clock=clock,
     )
     production = Production(
@@ -53,7 +56,7 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock) -> Parts:
         open_estimator=lambda projector: build_estimator(
             scene.estimation.estimator, truth=opened.truth, projector=projector
         ),
-        segmenter=build_segmenter(scene.estimation.segmenter, truth=opened.truth),
+        segmenter=segmenter,
         settings=ProductionSettings(
             look=_look(scene),
             keyframe_stride=scene.estimation.keyframe_stride,
@@ -62,11 +65,12 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock) -> Parts:
             retrieval_voxel_m=scene.generation.references.voxel_m,
         ),
         clock=clock,
+        preview=preview,
     )
     return Parts(
         keeper=keeper,
         production=production,
-        projector=preview,
+        projector=projector,
         intrinsics=opened.intrinsics,
         labels=opened.labels,
         start=opened.start,

@@ -39,7 +39,7 @@ def demo(
     from spatia.app.run_folder import fresh_folder
     from spatia.assets import root
 
-    run_in_console(Path(str(root("scenes") / "room_loop.yaml")), out=fresh_folder(out), overrides=[])
+    run_in_console(Path(str(root("scenes") / "room_loop.yaml")), open_folder=lambda: fresh_folder(out), overrides=[])
 
 
 @app.command()
@@ -61,8 +61,9 @@ def run(
     elif scene is None:
         raise typer.BadParameter("name a scene file, or a run folder with --resume")
     else:
-        folder = new_folder(out) if out is not None else fresh_folder(Path("runs") / scene.stem)
-        run_in_console(scene, out=folder, overrides=overrides or [])
+        name = Path("runs") / scene.stem
+        open_folder = (lambda: new_folder(out)) if out is not None else (lambda: fresh_folder(name))
+        run_in_console(scene, open_folder=open_folder, overrides=overrides or [])
 
 
 @app.command()

@@ -24,9 +24,10 @@ from spatia.records.generation import Progress as ClipProgress
 from spatia.scene.load import load_scene
 
 
-def run_in_console(scene: Path, *, out: RunFolder, overrides: list[str]) -> None:
+def run_in_console(scene: Path, *, open_folder: Callable[[], RunFolder], overrides: list[str]) -> None:
     scene_file = load_scene(scene, overrides, allow_outside=True)
-    _run(lambda waiting: SceneRun.begin(scene_file, out, while_waiting=waiting))
+    folder = open_folder()  # a scene that is refused leaves no folder behind
+    _run(lambda waiting: SceneRun.begin(scene_file, folder, while_waiting=waiting))
 
 
 def resume_in_console(folder: Path) -> None:

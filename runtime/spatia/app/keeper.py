@@ -139,7 +139,7 @@ class WorldKeeper:
                 "frame_sha256": list(result.frame_sha256),
                 "projection_sha256": list(result.projection_sha256),
             },
-            arrays=result.archived.to_arrays() | {"projection_rgb": result.projection_rgb},
+            arrays=result.archived.to_arrays(),
         )
         self._stage_s[order.clip] = stage_s | {"commit": self._clock.now_s() - started_s}
         return self.snapshot()
@@ -226,7 +226,7 @@ class WorldKeeper:
         number = 0
         for info in self._store.log():
             number = info.number
-            arrays = self._store.load_arrays(number, names=[n for n in info.arrays if n != "projection_rgb"])
+            arrays = self._store.load_arrays(number)
             if info.kind == "edit":
                 history = _history_after(history, info.payload["edit"]["kind"], arrays)
             elif arrays:
@@ -262,7 +262,7 @@ def _archived_photos(frames: Frames, *, voxel_m: float) -> ArchivedClip:
 
 def _file_points(edit: AddCloud, *, max_points: int) -> Points:
     path = Path(edit.path)
-    if edit.sha256 and file_sha256(path) != edit.sha256:
+    if edit.sha256 and path.is_file() and file_sha256(path) != edit.sha256:
         raise InputError(
             "the file is not the one that the edit was made with: its SHA-256 differs",
             where=edit.path,

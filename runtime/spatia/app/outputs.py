@@ -1,7 +1,7 @@
-"""What a run leaves for people: videos, run.json, report.html. All made from the world store, one clip at a time."""
+"""What a run leaves for people: the joined videos, run.json, report.html."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ from spatia.app.registry import NEURAL
 from spatia.app.report import RoundPictures, write_report
 from spatia.app.run_folder import RunFolder
 from spatia.app.session import Session
-from spatia.app.video import side_by_side, write_video
+from spatia.app.video import join_videos, read_frames
 from spatia.geom.pose import F64
-from spatia.records.arrays import U8
 from spatia.records.picture_quality import psnr_db, ssim
 from spatia.store.canonical import unpack_plain
 from spatia.store.protocol import CommitInfo, WorldStore
@@ -28,25 +27,17 @@ Report = Callable[[str, int, int], None]  # what is being written, done, total
 
 def write_outputs(folder: RunFolder, session: Session, *, report: Report) -> dict[str, Any]:
     """Write everything; returns the content of run.json."""
-    store, fps = session.store, session.scene.fps
-    clips = [info for info in store.log() if info.kind == "clip"]
-    folder.clips.mkdir(exist_ok=True)
-    total = len(clips) + 3
-    for number, info in enumerate(clips):
-        report("clips", number, total)
-        target = folder.clips / f"clip_{info.payload['clip']:03d}.mp4"
-        if not target.exists():
-            write_video(target, _array(store, info, "rgb"), fps=fps)
-    report("walk.mp4", len(clips), total)
-    write_video(folder.walk, _frames_of(store, clips, "rgb"), fps=fps)
-    report("reveal.mp4", len(clips) + 1, total)
-    pairs = side_by_side(_frames_of(store, clips, "projection_rgb"), _frames_of(store, clips, "rgb"))
-    write_video(folder.reveal, pairs, fps=fps)
-    report("report.html", len(clips) + 2, total)
+    clips = [info for info in session.store.log() if info.kind == "clip"]
+    numbers = [int(info.payload["clip"]) for info in clips]
+    report("videos", 0, 3)
+    join_videos(folder.walk, [folder.clip(number) for number in numbers])
+    join_videos(folder.reveal, [folder.clip_reveal(number) for number in numbers])
+    report("run.json", 1, 3)
     run = run_record(session, clips)
     _write_atomically(folder.record, json.dumps(run, indent=1, sort_keys=True) + "\n")
-    write_report(folder.report, run=run, pictures=_pictures(session, clips), video=folder.reveal)
-    report("done", total, total)
+    report("report.html", 2, 3)
+    write_report(folder.report, run=run, pictures=_pictures(folder, session, clips), video=folder.reveal)
+    report("done", 3, 3)
     return run
 
 
@@ -94,34 +85,30 @@ def _stage_s(session: Session) -> dict[int, dict[str, float]]:
     return found | session.stage_s
 
 
-def _pictures(session: Session, clips: list[CommitInfo]) -> list[RoundPictures]:
+def _pictures(folder: RunFolder, session: Session, clips: list[CommitInfo]) -> list[RoundPictures]:
     store = session.store
     if not clips:
         return []
     whole = session.snapshot().points()
     walks = [_array(store, info, "world_from_camera") for info in clips]
     extent = Extent.around(whole.positions_in_world, np.concatenate(walks))
+    width_px = session.intrinsics.width_px // 2 * 2
     pictures = []
     walked: F64 = np.empty((0, 4, 4))
     for info, walk in zip(clips, walks, strict=True):
-        arrays = store.load_arrays(info.number, names=["rgb", "projection_rgb"])
         # A point belongs to the clip that first saw it; what an edit removed later is missing from earlier plans too.
         known = whole[whole.clips <= info.payload["clip"]]
-        moments = np.linspace(0, len(walk) - 1, MOMENTS).astype(int)
+        moments = np.linspace(0, len(walk) - 1, MOMENTS).astype(int).tolist()
+        shown = read_frames(folder.clip_reveal(info.payload["clip"]), moments)
         pictures.append(
             RoundPictures(
                 plan=plan_view(known, np.concatenate([walked, walk]), new_from=len(walked), extent=extent),
-                projections=tuple(arrays["projection_rgb"][moments]),
-                generated=tuple(arrays["rgb"][moments]),
+                projections=tuple(frame[:, :width_px] for frame in shown),
+                generated=tuple(frame[:, -width_px:] for frame in shown),
             )
         )
         walked = np.concatenate([walked, walk])
     return pictures
-
-
-def _frames_of(store: WorldStore, clips: list[CommitInfo], name: str) -> Iterator[U8]:
-    for info in clips:
-        yield from _array(store, info, name)
 
 
 def _array(store: WorldStore, info: CommitInfo, name: str) -> Any:

@@ -47,7 +47,7 @@ def plan_view(
     extent: Extent,
     width_px: int = 360,
 ) -> U8:
-    """[h, w, 3] sRGB; up in the picture is world +z. What is above the eye is left out: a ceiling would hide the room."""
+    """[h, w, 3] sRGB; up in the picture is world +z. What is above the eye is left out, as ceilings are."""
     scale = width_px / (extent.high_x_m - extent.low_x_m)
     height_px = min(max(16, round((extent.high_z_m - extent.low_z_m) * scale)), 2 * width_px)
     image = np.full((height_px, width_px, 3), BACKGROUND, dtype=np.uint8)

@@ -8,6 +8,7 @@ import hashlib
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -89,13 +90,16 @@ class Production:
         segmenter: DynamicSegmenter,
         settings: ProductionSettings,
         clock: Clock,
+        preview: Callable[[RoundResult], None],
     ) -> None:
+        """`preview` is called on the production thread with each round before it is handed over."""
         self._worker = worker
         self._open_projector = open_projector
         self._open_estimator = open_estimator
         self._segmenter = segmenter
         self._settings = settings
         self._clock = clock
+        self._preview = preview
         self._orders: Inbox[RoundOrder] = Inbox(max_items=2, when_full="reject")
         self._results: Inbox[RoundResult | Failure] = Inbox(max_items=4, when_full="block")
         self._stage = "waiting"
@@ -125,15 +129,17 @@ class Production:
         self._thread.join(deadline_s)
 
     def _run(self) -> None:
-        # Opened here, since a GL context belongs to the thread that makes it.
-        self._projector = self._open_projector()
-        self._estimator = self._open_estimator(self._projector)
-        try:
-            self._serve()
-        finally:
-            self._projector.close()
+        with ExitStack() as opened:
+            self._serve(opened)
 
-    def _serve(self) -> None:
+    def _open(self, opened: ExitStack) -> None:
+        """Here and not before: a GL context belongs to the thread that makes it, and a failure needs an order."""
+        self._projector = self._open_projector()
+        opened.callback(self._projector.close)
+        self._estimator = self._open_estimator(self._projector)
+
+    def _serve(self, opened: ExitStack) -> None:
+        ready = False
         while True:
             try:
                 order = self._orders.take()
@@ -142,6 +148,9 @@ class Production:
             if order is None:
                 continue
             try:
+                if not ready:
+                    self._open(opened)
+                    ready = True
                 answer: RoundResult | Failure = self._produce(order)
             except Exception as error:  # noqa: BLE001 - a worker's failure is data until COLLECT looks at it
                 answer = Failure(
@@ -215,7 +224,7 @@ class Production:
                 static_depth_m[i], geometry.cameras[i : i + 1], voxel_m=self._settings.retrieval_voxel_m
             )
         frame_sha256, projection_sha256 = self._timed(stage_s, "hash", lambda: _hashes(frames, projection, new))
-        return RoundResult(
+        result = RoundResult(
             order=order,
             archived=ArchivedClip(
                 clip=order.clip,
@@ -231,6 +240,8 @@ class Production:
             projection_sha256=projection_sha256,
             stage_s=stage_s,
         )
+        self._timed(stage_s, "preview", lambda: self._preview(result))
+        return result
 
     def _points(self, seen: Frames, geometry: Geometry, moving: Bool, fused: list[int], clip: int) -> Points:
         at = np.array(fused, dtype=np.intp)

@@ -43,6 +43,14 @@ def build_segmenter(name: str, *, truth: TrueScene | None) -> DynamicSegmenter:
     return SEGMENTERS[name](truth)
 
 
+def check_oracles(*, generator: str, estimator: str, truth: TrueScene | None) -> None:
+    """Raises `SceneError` for an oracle of a world without truth: before the first frame, not in a worker."""
+    if generator == "oracle":
+        _known(truth, "generation.generator.name")
+    if estimator == "oracle":
+        _known(truth, "estimation.estimator")
+
+
 def _known(truth: TrueScene | None, where: str) -> TrueScene:
     if truth is None:
         raise SceneError(

@@ -10,10 +10,13 @@ report.html   all of it on one page
 """
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatia.errors import InputError
+from spatia.errors import InputError, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,12 @@ class RunFolder:
     @property
     def clips(self) -> Path:
         return self.path / "clips"
+
+    def clip(self, number: int) -> Path:
+        return self.clips / f"clip_{number:03d}.mp4"
+
+    def clip_reveal(self, number: int) -> Path:
+        return self.clips / f"reveal_{number:03d}.mp4"
 
     @property
     def walk(self) -> Path:
@@ -47,6 +56,26 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.path / "report.html"
+
+    def discard(self) -> None:
+        """Take back a run that never began, so that the same command can be typed again."""
+        self.scene.unlink(missing_ok=True)
+        shutil.rmtree(self.clips, ignore_errors=True)
+        shutil.rmtree(self.world, ignore_errors=True)
+        with suppress(OSError):  # not empty: something else is in it by now
+            self.path.rmdir()
+
+    @contextmanager
+    def disk_errors_told(self) -> Iterator[None]:
+        """Raises what the disk refuses as a `StoreError`."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"cannot be written: {error.strerror}",
+                where=str(error.filename or self.path),
+                fix=f"free some disk space, then go on with `spatia run --resume {self.path}`",
+            ) from error
 
 
 def new_folder(path: Path) -> RunFolder:

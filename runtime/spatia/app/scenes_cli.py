@@ -54,7 +54,7 @@ def describe(path: Path, overrides: list[str]) -> str:
     loaded = load_scene(path, overrides, allow_outside=True)
     scene = loaded.scene
     opened = open_world(scene, with_content=False)
-    rounds = list(round_poses(scene, start=opened.start))
+    rounds = list(round_poses(scene, start=opened.start, where=loaded.where))
     for number, scene_round in enumerate(scene.rounds):
         for position, edit in enumerate(scene_round.edits):
             to_edit(edit, opened.labels, where=loaded.where("rounds", number, "edits", position))

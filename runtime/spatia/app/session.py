@@ -64,14 +64,19 @@ class Session:
         store: WorldStore | None = None,
         clock: Clock | None = None,
         while_waiting: Callable[[Progress], None] = lambda progress: None,
+        preview: Callable[[RoundResult], None] = lambda result: None,
     ) -> None:
-        """A store with commits is resumed. Raises `SpatiaError` for a world or a device that is not to be had."""
+        """A store with commits is resumed. Raises `SpatiaError` for a world or a device that is not to be had.
+
+        `while_waiting` hears of progress on the calling thread; `preview` sees each round on the production thread
+        before it is committed.
+        """
         self._scene = scene
         if store is None:
             store = MemoryStore(
                 settings=scene_settings(scene), fingerprint=fingerprint(projector=scene.projection.projector)
             )
-        self._parts = build_parts(scene, store=store, clock=clock or WallClock())
+        self._parts = build_parts(scene, store=store, clock=clock or WallClock(), preview=preview)
         self._keeper = self._parts.keeper
         self._source = ScriptSource()
         self._app = App(journal=self._journal)

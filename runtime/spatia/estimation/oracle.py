@@ -18,7 +18,7 @@ class OracleEstimator:
         self._scene = scene
 
     def estimate(self, frames: Frames, *, cloud: CloudSnapshot) -> Geometry:
-        true = self._scene.render(frames.cameras, frames.time_s)
+        true = self._scene.measure(frames.cameras, frames.time_s)
         return Geometry(
             cameras=frames.cameras,
             depth_m=true.depth_m,
@@ -36,4 +36,4 @@ class OracleSegmenter:
         self._scene = scene
 
     def segment(self, frames: Frames, *, cloud: CloudSnapshot) -> Bool:
-        return self._scene.render(frames.cameras, frames.time_s).moving
+        return self._scene.measure(frames.cameras, frames.time_s).moving
