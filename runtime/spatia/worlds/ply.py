@@ -115,7 +115,7 @@ def write_ply(path: Path | str, points: Points, *, with_memory_fields: bool = Fa
             file.write(("\n".join([*header, "end_header"]) + "\n").encode("ascii"))
             file.write(rows.tobytes())
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        raise InputError(f"cannot be written: {error.strerror}", where=str(path), fix="name another file") from error
 
 
 def _read_header(file: BinaryIO, path: Path) -> tuple[str, list[_Element]]:
@@ -176,7 +176,11 @@ def _read_vertices(
     held = [p.name for p in vertex.properties if not p.count_kind]
     missing = [axis for axis in "xyz" if axis not in held]
     if missing:
-        raise InputError(f"the vertices have no {', '.join(missing)}; they have {', '.join(held)}", where=str(path))
+        raise InputError(
+            f"the vertices have no {', '.join(missing)}; they have {', '.join(held)}",
+            where=str(path),
+            fix="give each vertex the properties x, y and z",
+        )
     if len(set(held)) != len(held):
         raise InputError("a vertex property is named twice", where=str(path))
     if vertex.count > max_points:
@@ -199,12 +203,12 @@ class _Body:
         self._path = path
         self._size = os.fstat(file.fileno()).st_size
 
-    def _check_room(self, element: _Element, least_bytes_a_row: int) -> None:
+    def _check_room(self, element: _Element, least_bytes: int) -> None:
         left = self._size - self._file.tell()
-        if element.count * least_bytes_a_row > left:
+        if least_bytes > left:
             raise InputError(
-                f"the header promises {element.count} of '{element.name}', {element.count * least_bytes_a_row} bytes at "
-                f"least, and {left} are left at byte {self._file.tell()}",
+                f"the header promises {element.count} of '{element.name}', {least_bytes} bytes at least, "
+                f"and {left} are left at byte {self._file.tell()}",
                 where=str(self._path),
                 fix="the file is cut short or its header is wrong: write it anew",
             )
@@ -219,7 +223,7 @@ class _Binary(_Body):
 
     def read(self, element: _Element) -> dict[str, npt.NDArray[Any]]:
         kinds = {p: np.dtype(self._order + (p.count_kind or p.kind)) for p in element.properties}
-        self._check_room(element, sum(kind.itemsize for kind in kinds.values()))
+        self._check_room(element, element.count * sum(kind.itemsize for kind in kinds.values()))
         used = [p for p in element.properties if p.name in USED and not p.count_kind]
         if not element.has_lists:
             offsets = np.cumsum([0, *(kind.itemsize for kind in kinds.values())]).tolist()
@@ -264,9 +268,7 @@ class _Binary(_Body):
 class _Ascii(_Body):
     def read(self, element: _Element) -> dict[str, npt.NDArray[Any]]:
         # A number and what parts it from the next take two bytes; the last line may lack its end.
-        self._check_room(
-            _Element(element.name, max(0, element.count - 1), element.properties), 2 * len(element.properties)
-        )
+        self._check_room(element, 2 * element.count * len(element.properties) - 1)
         used = {p.name: k for k, p in enumerate(element.properties) if p.name in USED and not p.count_kind}
         parts = [block[:, list(used.values())] for block in self._blocks(element)]
         rows = np.concatenate(parts) if parts else np.zeros((0, len(used)))

@@ -14,9 +14,11 @@ from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
 from spatia.records.arrays import F32
 from spatia.records.truth import TrueFrames, TrueGeometry
+from spatia.worlds.bands import in_bands
 from spatia.worlds.blueprint import Blueprint
+from spatia.worlds.charts import charts_of
 from spatia.worlds.courtyard import courtyard
-from spatia.worlds.light import charts_of, in_bands, lit_charts
+from spatia.worlds.light import lit_charts
 from spatia.worlds.plan import ScenePlan
 from spatia.worlds.primitives import Solid, solids_of
 from spatia.worlds.room import room
@@ -101,9 +103,9 @@ class ProceduralScene:
         depth, label = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int32)
         moving = np.empty(shape, dtype=np.bool_)
         focal = np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])
-        light = self._lit()
+        unlit = np.zeros((0, 4), dtype=np.float32)
         for frame, pose in enumerate(cameras.world_from_camera):
-            stage = self._stage(light, float(time_s[frame]))
+            stage = self._stage(unlit, float(time_s[frame]))
             in_bands(measuring_rays, lens.height_px, stage, pose, focal, depth[frame], label[frame], moving[frame])
         return TrueGeometry(depth_m=depth, label=label, moving=moving)
 

@@ -74,6 +74,10 @@ class RgbdFolder:
         depth_path = _frame_path(self.path, number, "depth.png")
         raw = read_gray(depth_path)
         _check_size(raw.shape, self.depth_intrinsics, depth_path)
+        if raw.dtype.itemsize < 2:
+            raise InputError(
+                "8 bits a pixel are too coarse for depth", where=str(depth_path), fix="save depth as a 16-bit grey PNG"
+            )
         depth_m = np.where(np.isin(raw, NO_READING), 0.0, raw * self.depth_scale_m).astype(np.float32)
         _check_unit(depth_m, self.depth_scale_m, depth_path)
         color_from_depth = self.color_from_depth
@@ -196,7 +200,11 @@ def _folder_intrinsics(folder: Path, size: tuple[int, ...] | None) -> Intrinsics
     path = folder / INTRINSICS_FILE
     k = _matrix(path, 3)
     if size is None or not np.isfinite(k).all() or min(k[0, 0], k[1, 1]) <= 0:
-        raise InputError(f"no intrinsics: focal lengths are {k[0, 0]} and {k[1, 1]}", where=str(path))
+        raise InputError(
+            f"no intrinsics: focal lengths are {k[0, 0]} and {k[1, 1]}",
+            where=str(path),
+            fix="write fx 0 cx / 0 fy cy / 0 0 1, in pixels",
+        )
     return Intrinsics(
         fx_px=float(k[0, 0]),
         fy_px=float(k[1, 1]),
@@ -213,7 +221,8 @@ def _matrix(path: Path, side: int) -> F64:
         with path.open("rb") as file:
             text = file.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        fix = "bring the file back; for intrinsics, color_intrinsics and depth_intrinsics of the scene will do"
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path), fix=fix) from error
     words = text.split()
     if len(text) > MAX_TEXT_BYTES or len(words) != side * side:
         raise InputError(f"{side}x{side} numbers were wanted; got {len(words)} words", where=str(path))
@@ -227,7 +236,9 @@ def _rigid(matrix: F64, path: Path) -> F64:
     try:
         return check_poses(matrix, name="pose")
     except ValueError as error:
-        raise InputError(str(error), where=str(path), fix="write camera-to-world, rotation and metres") from error
+        transposed = np.allclose(matrix[:, 3], [0, 0, 0, 1])
+        fix = "the matrix is transposed: write it" if transposed else "write camera-to-world, rotation and metres,"
+        raise InputError(str(error), where=str(path), fix=f"{fix} with the position in the last column") from error
 
 
 def _check_size(shape: tuple[int, ...], intrinsics: Intrinsics, path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from spatia.geom.pose import F64
 from spatia.records.arrays import F32, I32, U8, Bool
+from spatia.worlds.charts import Charts, kept_light
 from spatia.worlds.kernel import kernel
-from spatia.worlds.light import Charts, Lights, kept_light, lamplight, sky, sunlight
+from spatia.worlds.light import Lights, lamplight, sky, sunlight
 from spatia.worlds.primitives import Solids
 from spatia.worlds.raycast import FAR, is_lit, normal_in_local, to_local, to_world, trace
 from spatia.worlds.textures import albedo, surface_uv
