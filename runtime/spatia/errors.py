@@ -7,17 +7,22 @@ traceback and exits with status 2.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import ClassVar
 
 
 class SpatiaError(Exception):
-    """Root of all errors that are the user's to solve. Never raised itself."""
+    """Root of all errors that are the user's to solve. Never raised itself.
+
+    `remedy` is the fix of all errors of a class that name no better one.
+    """
 
     code = "E000"
+    remedy: ClassVar[str] = ""
 
     def __init__(self, problem: str, *, where: str = "", fix: str = "") -> None:
         self.problem = problem
         self.where = where
-        self.fix = fix
+        self.fix = fix or self.remedy
         super().__init__(problem)
 
     def __str__(self) -> str:
@@ -30,24 +35,28 @@ class SceneError(SpatiaError):
     """A scene file, an override or a name in it is wrong."""
 
     code = "E100"
+    remedy = "`spatia scene schema` prints every key and what it takes"
 
 
 class InputError(SpatiaError):
     """A file or folder of input data (PLY, RGB-D frames, poses, photos) cannot be used."""
 
     code = "E200"
+    remedy = "write the file anew with the program that made it"
 
 
 class StoreError(SpatiaError):
     """A saved world cannot be opened, written or trusted."""
 
     code = "E300"
+    remedy = "`spatia world fsck` says what is damaged and which commit it came from"
 
 
 class DeviceError(SpatiaError):
     """OpenGL, a codec, a GPU or a package is missing or too old."""
 
     code = "E400"
+    remedy = "`spatia doctor` says what is missing and how to get it"
 
 
 class GenerationError(SpatiaError):

@@ -168,6 +168,8 @@ def open_context() -> Any:
         context = moderngl.create_context(standalone=True, require=430, **EGL)
     except Exception as error:  # glcontext raises bare Exception for every cause
         raise DeviceError(
-            f"no OpenGL 4.3 through EGL: {error}", fix="apt-get install libegl1 libgl1 libgl1-mesa-dri"
+            f"no OpenGL 4.3 through EGL: {error}",
+            where="projection.projector",
+            fix="apt-get install libegl1 libgl1 libgl1-mesa-dri, or use numba",
         ) from error
     return context

@@ -53,13 +53,14 @@ def parse(text: bytes | str, *, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part)
-        raise reader.error(f"not valid YAML: {problem}", mark) from error
+        fix = "look for a missing bracket, quote, colon or space there or on the line before"
+        raise reader.error(f"not valid YAML: {problem}", mark, fix=fix) from error
     except yaml.reader.ReaderError as error:
         line = decoded.count("\n", 0, error.position) + 1
         problem = f"holds the control character U+{ord(decoded[error.position]):04X}"
         raise SceneError(problem, where=f"{name}:{line}", fix="remove it") from error
     except (ValueError, OverflowError, RecursionError) as error:  # such as "\UFFFFFFFF", which chr() refuses
-        raise reader.error(f"not valid YAML: {error}", reader.last) from error
+        raise reader.error(f"not valid YAML: {error}", reader.last, fix="write that value in plain text") from error
     return reader.document()
 
 
@@ -128,12 +129,12 @@ class _Reader:
             raise self.error(f"tags are not allowed; found {str(tag)[:80]}", mark, fix="quote text, leave numbers bare")
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise self.error(f"holds more than {MAX_NODES:,} values", mark)
+            raise self.error(f"holds more than {MAX_NODES:,} values", mark, fix="keep long paths in files of their own")
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
             return
         if len(self.stack) >= MAX_DEPTH:
-            raise self.error(f"is nested more than {MAX_DEPTH} deep", mark)
+            raise self.error(f"is nested more than {MAX_DEPTH} deep", mark, fix="close the brackets before")
         data: list[Any] | dict[str, Any] = [] if isinstance(event, yaml.SequenceStartEvent) else {}
         self.stack.append(_Open(data=data, location=self._put(data, mark)))
 
@@ -198,5 +199,5 @@ class _Reader:
                 raise self.error(f"{text[:40]} is too large for a number", mark)
             return number
         if _NOT_FINITE.fullmatch(text):
-            raise self.error(f"numbers must be finite; found {text}", mark)
+            raise self.error(f"numbers must be finite; found {text}", mark, fix="write a number, or quote it as text")
         return text

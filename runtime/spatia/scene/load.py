@@ -1,5 +1,6 @@
 """From a scene file and ``--set`` overrides to a checked `Scene`; each error says where, and what to do. Any thread."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,9 +47,13 @@ def load_scene(path: Path | str, overrides: Sequence[str] = (), *, allow_outside
             text = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         nearby = near_miss(path.name, [other.name for other in _scenes_beside(path)])
-        raise SceneError(f"no such scene file{nearby}", where=str(path)) from error
+        fix = "check the path, or begin with `spatia scene new`"
+        raise SceneError(f"no such scene file{nearby}", where=str(path), fix=fix) from error
+    except IsADirectoryError as error:
+        fix = "name a scene file; `spatia run --resume` goes on with a run folder"
+        raise SceneError("cannot be read: it is a folder", where=str(path), fix=fix) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise SceneError(f"cannot be read: {error}", where=str(path)) from error
+        raise SceneError(f"cannot be read: {error}", where=str(path), fix="check the path") from error
     return read_scene(text, name=str(path), folder=path.parent, overrides=overrides, allow_outside=allow_outside)
 
 
@@ -68,6 +73,16 @@ def read_scene(
     except ValidationError as error:
         raise _scene_error(error.errors(include_url=False), document.data, places) from error
     return SceneFile(scene=scene, name=name, text=text, overrides=tuple(overrides), places=places)
+
+
+def saved_scene(text: str, *, where: str) -> Scene:
+    """The scene that a world keeps as JSON of what a run began with. Raises `SceneError`."""
+    try:
+        # Not pydantic's own JSON mode, which refuses a `Path` where the file holds text.
+        return Scene.model_validate(json.loads(text))
+    except ValueError as error:  # pydantic's is one of them
+        fix = "go on with the version of spatia-runtime that began it"
+        raise SceneError(f"the scene of this world cannot be read: {error}", where=where, fix=fix) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +214,15 @@ _WORDS = {  # where pydantic speaks of Python
 }
 
 
+_FIXES = {  # by how pydantic's names of the mistake begin
+    "missing": "add it",
+    "int_": "write a whole number, without quotes",
+    "float_": "write a number, without quotes",
+    "string_type": "write text, in quotes where it looks like something else",
+    "bool_": "write true or false",
+}
+
+
 def _problem(detail: ErrorDetails, location: Location) -> str:
     kind, found, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "missing":
@@ -207,10 +231,17 @@ def _problem(detail: ErrorDetails, location: Location) -> str:
     message = message.replace("Input should be", "must be").replace("String should", "text must")
     if kind in ("unknown_key", "choice") or isinstance(found, dict | list) or len(repr(found)) > 60:
         return message
-    hint = near_miss(str(found), re.findall("'([^']*)'", context["expected"])) if kind == "literal_error" else ""
+    hint = near_miss(str(found), _quoted(context["expected"])) if kind == "literal_error" else ""
     return f"{message}; got {found!r}{hint}"
 
 
 def _fix(detail: ErrorDetails) -> str:
-    choices = detail.get("ctx", {}).get("choices")
-    return f"use one of: {', '.join(choices)}" if choices else ""
+    context = detail.get("ctx", {})
+    choices = _quoted(context["expected"]) if detail["type"] == "literal_error" else context.get("choices")
+    if choices:
+        return f"use one of: {', '.join(choices)}"
+    return next((fix for kind, fix in _FIXES.items() if detail["type"].startswith(kind)), "")
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall("'([^']*)'", text)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from spatia.errors import unknown_name
+from spatia.errors import SceneError, unknown_name
 from spatia.records import edits as record
 from spatia.scene.schema_base import Color, Degrees, NamedByKey, Part, ScenePath, Vec3
 
@@ -189,6 +189,9 @@ def _selection(region: Region, labels: Mapping[str, int], where: str) -> record.
 def _label(label: int | str, labels: Mapping[str, int], where: str) -> int:
     if isinstance(label, int):
         return label
+    if not labels:
+        fix = "select by box, sphere or clip, or give the label's number"
+        raise SceneError(f"this world names no objects; got {label!r}", where=where, fix=fix)
     if label not in labels:
         raise unknown_name("object", label, labels, where=where)
     return labels[label]
