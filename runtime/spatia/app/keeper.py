@@ -12,6 +12,7 @@ import numpy as np
 from spatia.app.journal import packed, plain
 from spatia.app.production import RoundResult, visible_voxels
 from spatia.app.sources import OpenedWorld, file_sha256
+from spatia.app.staleness import StaleRegion, without_stale
 from spatia.clock import Clock
 from spatia.errors import InputError
 from spatia.geom.camera import Cameras
@@ -20,7 +21,7 @@ from spatia.memory.cloud import PointMemory
 from spatia.memory.edits import EditResult, History, Patch
 from spatia.memory.frames import ArchivedClip, FrameArchive
 from spatia.memory.retrieval import retrieve_by_iou
-from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points
+from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points, X, Z
 from spatia.records.edits import AddCloud, Edit, Redo, Undo
 from spatia.records.frames import Frames
 from spatia.records.projection import MetricSplat, Projector
@@ -70,6 +71,7 @@ class WorldKeeper:
         self._archive = self._new_archive()
         self._photo_count = 0
         self._last_edit: EditResult | None = None
+        self._stale: list[StaleRegion] = []
         self._stage_s: dict[int, dict[str, float]] = {}
         if store.head is None:
             self._begin()
@@ -83,7 +85,8 @@ class WorldKeeper:
 
     def preceding(self, n: int) -> Frames:
         """The last `n` frames of the walk, with depth."""
-        return self._archive.last(n)
+        count = len(self._archive)
+        return self._fresh_frames(tuple(range(count - n, count)))
 
     def walked(self, start: int, stop: int) -> Frames:
         """Frames of the walk by number."""
@@ -95,7 +98,7 @@ class WorldKeeper:
         exclude_last = min(covered, settings.preceding_frames)
         candidates = self._archive.candidates(exclude_last=exclude_last)
         if settings.k == 0 or not len(candidates):
-            return self._archive.frames(()), ()
+            return self._fresh_frames(()), ()
         # One target in every K frames, as in the paper; only those are projected.
         asked = cameras[:: settings.k]
         small = asked.resized(
@@ -111,7 +114,7 @@ class WorldKeeper:
             targets, self._archive.index, candidates=candidates, threshold=settings.threshold, k=settings.k, every=1
         )
         numbers = tuple(reference.frame for reference in found)
-        return self._archive.frames(numbers), numbers
+        return self._fresh_frames(numbers), numbers
 
     # -- COMMIT ---------------------------------------------------------------------------------------------------
 
@@ -148,6 +151,7 @@ class WorldKeeper:
         """Apply an edit and make it one commit. Raises `SpatiaError`, with nothing changed, where it cannot be done."""
         cloud = _file_points(edit, max_points=self._memory.max_points) if isinstance(edit, AddCloud) else None
         self._last_edit = result = self._memory.apply(edit, cloud=cloud)
+        self._note_stale(result.patch, len(self._archive))
         # Undo and redo are found again by going through the edits before them.
         patch = {} if isinstance(edit, Undo | Redo) else _arrays_of(result.patch)
         self._commit(
@@ -169,6 +173,7 @@ class WorldKeeper:
             pages=head.pages,
         )
         self._archive = self._new_archive()
+        self._stale.clear()
         self._stage_s.clear()
         self._begin()
         return self.snapshot(), self._opened.start
@@ -206,6 +211,14 @@ class WorldKeeper:
     def _new_archive(self) -> FrameArchive:
         return FrameArchive(self._opened.intrinsics, voxel_m=self._settings.voxel_m)
 
+    def _fresh_frames(self, numbers: tuple[int, ...]) -> Frames:
+        return without_stale(self._archive.frames(numbers), numbers, self._stale)
+
+    def _note_stale(self, patch: Patch, frame_count: int) -> None:
+        if len(patch.rows):
+            changed = np.concatenate([patch.before_words, patch.after_words])[:, X : Z + 1].view(np.float32)
+            self._stale.append(StaleRegion.around(changed, frame_count=frame_count))
+
     def _begin(self) -> None:
         arrays = {}
         if self._opened.frames is not None:
@@ -228,7 +241,8 @@ class WorldKeeper:
             number = info.number
             arrays = self._store.load_arrays(number)
             if info.kind == "edit":
-                history = _history_after(history, info.payload["edit"]["kind"], arrays)
+                history, patch = _history_after(history, info.payload["edit"]["kind"], arrays)
+                self._note_stale(patch, len(self._archive))
             elif arrays:
                 clip = ArchivedClip.of_arrays(
                     arrays, intrinsics=self._opened.intrinsics, voxel_m=self._settings.voxel_m
@@ -275,11 +289,12 @@ def _arrays_of(patch: Patch) -> dict[str, AnyArray]:
     return {"undo.rows": patch.rows, "undo.before": patch.before_words, "undo.after": patch.after_words}
 
 
-def _history_after(history: History, kind: str, arrays: dict[str, AnyArray]) -> History:
+def _history_after(history: History, kind: str, arrays: dict[str, AnyArray]) -> tuple[History, Patch]:
     if kind == "Undo":
-        return history.undone()[1]
+        patch, before = history.undone()
+        return before, patch
     if kind == "Redo":
-        return history.redone()[1]
-    return history.with_edit(
-        Patch(rows=arrays["undo.rows"], before_words=arrays["undo.before"], after_words=arrays["undo.after"])
-    )
+        patch, after = history.redone()
+        return after, patch
+    patch = Patch(rows=arrays["undo.rows"], before_words=arrays["undo.before"], after_words=arrays["undo.after"])
+    return history.with_edit(patch), patch

@@ -6,8 +6,8 @@ Runs on the thread that owns the projector. It starts nothing: without a cloud t
 import numpy as np
 from numba import njit
 
-from spatia.records.arrays import F32, F64, U8, Bool
-from spatia.records.cloud import CloudSnapshot
+from spatia.records.arrays import F32, F64, I32, U8, Bool
+from spatia.records.cloud import LABEL, CloudSnapshot
 from spatia.records.frames import Frames
 from spatia.records.geometry import Geometry
 from spatia.records.projection import MetricSplat, Projector
@@ -31,13 +31,18 @@ class CompletionEstimator:
         projection = self._projector.project(cloud, frames.cameras, look=MetricSplat(radius_m=cloud.voxel_m))
         depth_m = np.empty(projection.depth_m.shape, dtype=np.float32)
         confidence = np.empty_like(depth_m)
+        label = np.empty(depth_m.shape, dtype=np.int32)
+        labels = np.append(cloud.field_i32(LABEL), np.int32(0))  # row -1, where nothing is, reads the appended 0
         for t in range(len(frames)):
-            depth_m[t], confidence[t] = completed(projection.depth_m[t], frames.rgb[t])
-        return Geometry(cameras=frames.cameras, depth_m=depth_m, confidence=confidence)
+            depth_m[t], confidence[t], origin = completed(projection.depth_m[t], frames.rgb[t])
+            label[t] = labels[projection.index[t]].ravel()[origin]
+        return Geometry(cameras=frames.cameras, depth_m=depth_m, confidence=confidence, label=label)
 
 
-def completed(depth_m: F32, rgb: U8) -> tuple[F32, F32]:
-    """Depth [H, W] with the holes near known depth filled, and confidence [H, W].
+def completed(depth_m: F32, rgb: U8) -> tuple[F32, F32, I32]:
+    """Depth [H, W] with the holes near known depth filled, confidence [H, W], and the pixel that each was filled from.
+
+    That pixel is a flat index into the raster: itself where depth is known, and where none came within reach.
 
     Inverse depth, which is linear on planes, first walks from each known pixel along the cheapest path, where crossing
     an edge of the picture costs; then it is smoothed within the holes, hardly across such edges.
@@ -46,14 +51,16 @@ def completed(depth_m: F32, rgb: U8) -> tuple[F32, F32]:
     inverse = np.divide(1, depth_m, out=np.zeros_like(depth_m), where=known)
     distance = np.where(known, np.float32(0), np.float32(np.inf))
     down, right = _color_steps(rgb)
-    _walk(inverse, distance, down, right, REACH_PX, EDGE_COST_PX)
+    origin = np.arange(depth_m.size, dtype=np.int32).reshape(depth_m.shape)
+    _walk(origin, distance, down, right, REACH_PX, EDGE_COST_PX)
     reached = distance <= REACH_PX
-    inverse[~reached] = 0
+    origin = np.where(reached, origin, np.arange(depth_m.size, dtype=np.int32).reshape(depth_m.shape))
+    inverse = inverse.ravel()[origin]
     _smooth(inverse, known, np.exp(-EDGE_SHARPNESS * down), np.exp(-EDGE_SHARPNESS * right), 2 * REACH_PX)
     guess = np.float32(GUESS_CONFIDENCE) * (1 - np.minimum(distance, REACH_PX) / np.float32(REACH_PX + 1))
     confidence = np.where(known, np.float32(KNOWN_CONFIDENCE), np.where(reached, guess, np.float32(0)))
     filled = np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)
-    return np.where(known, depth_m, filled), confidence.astype(np.float32)
+    return np.where(known, depth_m, filled), confidence.astype(np.float32), origin
 
 
 def _color_steps(rgb: U8) -> tuple[F32, F32]:
@@ -64,14 +71,14 @@ def _color_steps(rgb: U8) -> tuple[F32, F32]:
 
 
 @njit(cache=True, nogil=True)
-def _walk(inverse: F32, distance: F32, down: F32, right: F32, reach_px: int, edge_cost_px: float) -> None:
-    """`reach_px` rounds in which each pixel takes the value of the neighbour over which its distance is least.
+def _walk(origin: I32, distance: F32, down: F32, right: F32, reach_px: int, edge_cost_px: float) -> None:
+    """`reach_px` rounds in which each pixel takes the origin of the neighbour over which its distance is least.
 
     Every step costs at least 1, so that paths within reach are complete. All pixels move at once: no order shows.
     """
     height, width = distance.shape
     for _ in range(reach_px):
-        old_inverse, old_distance = inverse.copy(), distance.copy()
+        old_origin, old_distance = origin.copy(), distance.copy()
         for y in range(height):
             for x in range(width):
                 if distance[y, x] == 0:
@@ -85,7 +92,7 @@ def _walk(inverse: F32, distance: F32, down: F32, right: F32, reach_px: int, edg
                     via = np.float32(old_distance[v, u] + np.float32(1 + edge_cost_px * color))
                     if via < distance[y, x]:
                         distance[y, x] = via
-                        inverse[y, x] = old_inverse[v, u]
+                        origin[y, x] = old_origin[v, u]
 
 
 @njit(cache=True, nogil=True)

@@ -31,7 +31,7 @@ def test_known_depth_stays_and_is_trusted_more_than_any_guess() -> None:
     depth_m, rgb, _ = view()
     holes = depth_m.copy()
     holes[30:40, 10:20] = 0
-    filled, confidence = completed(holes, rgb)
+    filled, confidence, _ = completed(holes, rgb)
     known = holes > 0
     np.testing.assert_array_equal(filled[known], holes[known])
     np.testing.assert_array_equal(confidence[known], np.float32(KNOWN_CONFIDENCE))
@@ -45,7 +45,7 @@ def test_a_hole_across_a_silhouette_is_filled_on_each_side_with_its_own_surface(
     holes = depth_m.copy()
     edge = int(np.argmax(label[36] == BALL))
     holes[30:42, edge - 6 : edge + 6] = 0
-    filled, _ = completed(holes, rgb)
+    filled, _, _ = completed(holes, rgb)
     inside = np.zeros(label.shape, dtype=np.bool_)
     inside[30:42, edge - 6 : edge + 6] = True
     wrong = np.abs(filled - depth_m)[inside] > 0.3
@@ -55,7 +55,7 @@ def test_a_hole_across_a_silhouette_is_filled_on_each_side_with_its_own_surface(
 def test_nothing_is_invented_beyond_reach_and_confidence_falls_on_the_way() -> None:
     depth_m = np.zeros((3, 60), dtype=np.float32)
     depth_m[:, 0] = 2
-    filled, confidence = completed(depth_m, np.full((3, 60, 3), 90, dtype=np.uint8))
+    filled, confidence, _ = completed(depth_m, np.full((3, 60, 3), 90, dtype=np.uint8))
     np.testing.assert_allclose(filled[:, : REACH_PX + 1], 2, rtol=1e-6)
     assert not filled[:, REACH_PX + 1 :].any()
     assert not confidence[:, REACH_PX + 1 :].any()
@@ -63,6 +63,17 @@ def test_nothing_is_invented_beyond_reach_and_confidence_falls_on_the_way() -> N
 
 
 def test_an_empty_memory_gives_no_depth() -> None:
-    filled, confidence = completed(np.zeros((5, 6), dtype=np.float32), np.zeros((5, 6, 3), dtype=np.uint8))
+    filled, confidence, _ = completed(np.zeros((5, 6), dtype=np.float32), np.zeros((5, 6, 3), dtype=np.uint8))
     assert not filled.any()
     assert not confidence.any()
+
+
+def test_a_filled_pixel_names_the_known_pixel_that_it_was_filled_from() -> None:
+    depth_m, rgb, label = view()
+    holes = depth_m.copy()
+    edge = int(np.argmax(label[36] == BALL))
+    holes[34:38, edge - 3 : edge + 3] = 0
+    _, _, origin = completed(holes, rgb)
+    known = holes > 0
+    np.testing.assert_array_equal(origin[known], np.arange(holes.size).reshape(holes.shape)[known])
+    assert (label.ravel()[origin] == label)[~known].mean() > 0.9
