@@ -25,7 +25,12 @@ def test_a_blocked_put_goes_on_when_there_is_room() -> None:
     inbox = Inbox[int](max_items=1, when_full="block")
     inbox.put(1)
     done = threading.Event()
-    thread = threading.Thread(target=lambda: (inbox.put(2), done.set()))
+
+    def put() -> None:
+        inbox.put(2)
+        done.set()
+
+    thread = threading.Thread(target=put)
     thread.start()
     assert inbox.take() == 1
     assert done.wait(5)

@@ -8,7 +8,7 @@ import numpy as np
 from spatia.app.run import round_poses
 from spatia.app.sources import open_world
 from spatia.errors import InputError
-from spatia.generation.rounds import plan_rounds
+from spatia.trajectory.rounds import plan_rounds
 from spatia.scene.load import load_scene
 from spatia.scene.schema_edits import to_edit
 

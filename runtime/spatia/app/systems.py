@@ -20,7 +20,7 @@ from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.control.walk import step_pose
 from spatia.ecs import App, Commands, Frame, Stage, World
 from spatia.errors import GenerationError
-from spatia.generation.rounds import Round, next_round
+from spatia.trajectory.rounds import Round, next_round
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
 from spatia.records.cloud import CloudSnapshot

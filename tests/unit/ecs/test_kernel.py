@@ -77,8 +77,13 @@ def test_a_query_yields_entities_in_order_with_all_components() -> None:
 
 def test_a_despawned_entity_loses_all_its_components() -> None:
     app = App()
-    app.add(Stage.PLAN, lambda world, frame, commands: commands.spawn(Position(1.0)) and None)
-    app.add(Stage.PLAN, lambda world, frame, commands: [commands.despawn(e) for e, _ in world.query(Position)] and None)
+
+    def replace_all(world: World, frame: Frame, commands: Commands) -> None:
+        commands.spawn(Position(1.0))
+        for entity, _ in world.query(Position):
+            commands.despawn(entity)
+
+    app.add(Stage.PLAN, replace_all)
     app.simulate()
     app.simulate()
     assert [entity for entity, _ in app.world.query(Position)] == [2]

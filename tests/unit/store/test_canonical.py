@@ -1,6 +1,6 @@
 import math
 
-import msgpack  # type: ignore[import-untyped]  # it ships no types
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings

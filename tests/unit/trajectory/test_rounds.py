@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatia.errors import SceneError
-from spatia.generation.rounds import next_round, plan_rounds
+from spatia.trajectory.rounds import next_round, plan_rounds
 
 lengths = st.integers(0, 40).map(lambda k: 4 * k + 1)
 everywhere = settings(derandomize=True, deadline=None)
