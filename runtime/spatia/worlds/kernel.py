@@ -9,7 +9,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 # Kernels here only read and write arrays that their caller holds. Counting references to a scene's few dozen arrays at
 # every ray, from all threads at once, would take most of the time. (The option is not in numba's stubs.)
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def kernel(function: F) -> F:

@@ -21,7 +21,7 @@ from spatia.records.cloud import Points
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PROPERTIES = 64
 MAX_LINE_BYTES = 64 * 1024
-MAX_LIST_ROWS = 1_000_000  # rows with lists have to be walked one by one
+MAX_LIST_ROWS = 200_000  # rows with lists have to be walked one by one
 DEFAULT_MAX_POINTS = 50_000_000
 ASCII_ROWS_AT_ONCE = 65_536
 GREY = 200.0

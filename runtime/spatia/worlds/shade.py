@@ -16,7 +16,7 @@ from spatia.worlds.primitives import Solids
 from spatia.worlds.raycast import FAR, is_lit, normal_in_local, to_local, to_world, trace
 from spatia.worlds.textures import albedo, surface_uv
 
-EDGE_CONTRAST = 0.08  # of the display's range, between neighbours; above it a pixel gets three more rays
+EDGE_CONTRAST = 0.1  # of the display's range, between neighbours; above it a pixel gets three more rays
 CAMERA = 1 << 20  # solids that move are numbered from here
 
 
@@ -175,6 +175,17 @@ def shown(radiance: float, exposure: float) -> float:
 
 
 @kernel
+def ray_through(pose: F64, lens: F64, u_px: float, v_px: float) -> tuple[float, float, float]:
+    """The direction in the world through a place in the picture, as long as makes z = 1 before the camera."""
+    x, y = (u_px - lens[2]) / lens[0], (v_px - lens[3]) / lens[1]
+    return (
+        pose[0, 0] * x + pose[0, 1] * y + pose[0, 2],
+        pose[1, 0] * x + pose[1, 1] * y + pose[1, 2],
+        pose[2, 0] * x + pose[2, 1] * y + pose[2, 2],
+    )
+
+
+@kernel
 def centre_rays(
     start: int,
     stop: int,
@@ -190,10 +201,7 @@ def centre_rays(
     """One ray through each pixel centre of rows start..stop; `lens` is fx, fy, cx, cy, and z = 1 makes t the depth."""
     for v in range(start, stop):
         for u in range(depth.shape[1]):
-            x, y = (u + 0.5 - lens[2]) / lens[0], (v + 0.5 - lens[3]) / lens[1]
-            dx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]
-            dy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]
-            dz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]
+            dx, dy, dz = ray_through(pose, lens, u + 0.5, v + 0.5)
             r, g, b, t, i = look(stage, pose[0, 3], pose[1, 3], pose[2, 3], dx, dy, dz, 1.0 / lens[1])
             color[v, u, 0], color[v, u, 1], color[v, u, 2] = (
                 shown(r, stage.exposure),
@@ -216,10 +224,7 @@ def measuring_rays(
     """Depth, label and mover of the pixel centres of rows start..stop, as `centre_rays` has them, without colour."""
     for v in range(start, stop):
         for u in range(depth.shape[1]):
-            x, y = (u + 0.5 - lens[2]) / lens[0], (v + 0.5 - lens[3]) / lens[1]
-            dx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]
-            dy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]
-            dz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]
+            dx, dy, dz = ray_through(pose, lens, u + 0.5, v + 0.5)
             t, i, _, moves = nearest(stage, pose[0, 3], pose[1, 3], pose[2, 3], dx, dy, dz)
             moving[v, u] = moves
             depth[v, u] = t if i >= 0 else 0.0
@@ -241,11 +246,8 @@ def edge_rays(start: int, stop: int, stage: Stage, pose: F64, lens: F64, color: 
             r, g, b = color[v, u, 0], color[v, u, 1], color[v, u, 2]
             if contrast > EDGE_CONTRAST:
                 for k in range(3):
-                    x = (u + (0.10, 0.60, 0.90)[k] - lens[2]) / lens[0]
-                    y = (v + (0.60, 0.10, 0.90)[k] - lens[3]) / lens[1]
-                    dx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]
-                    dy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]
-                    dz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]
+                    u_px, v_px = u + (0.10, 0.60, 0.90)[k], v + (0.60, 0.10, 0.90)[k]
+                    dx, dy, dz = ray_through(pose, lens, u_px, v_px)
                     p, q, s, _, _ = look(stage, pose[0, 3], pose[1, 3], pose[2, 3], dx, dy, dz, 1.0 / lens[1])
                     r, g, b = r + shown(p, stage.exposure), g + shown(q, stage.exposure), b + shown(s, stage.exposure)
                 r, g, b = 0.25 * r, 0.25 * g, 0.25 * b
