@@ -36,7 +36,7 @@ def test_a_step_moves_the_walker_and_shows_the_memory_there() -> None:
         assert moved_m == pytest.approx(1.4 / 24)
         assert after.rgb.shape == (64, 96, 3)
         assert after.depth_m.shape == after.coverage.shape == (64, 96)
-        assert before.coverage.mean() > 0.9
+        assert before.coverage.mean() > 0.6  # sky in the window, and points further apart than pixels
         assert not np.shares_memory(before.rgb, after.rgb)
 
 
