@@ -532,7 +532,7 @@ MISTAKES = [
         "a photo without depth",
         scene("kind: ply, path: cloud.ply", "kind: photo, path: rgbd", command="run"),
         "world.kind",
-        "photo",
-        "fix:",
+        "a photo has no depth",
+        "rgbd",
     ),
 ]

@@ -21,7 +21,7 @@ from spatia.records.frames import Frames
 from spatia.records.geometry import Geometry
 from spatia.records.truth import TrueScene
 from spatia.scene.build_paths import intrinsics_of, start_pose_of
-from spatia.scene.schema import Camera, Lens, PlyWorld, ProceduralWorld, RgbdWorld, Scene
+from spatia.scene.schema import Camera, Lens, PhotoWorld, PlyWorld, ProceduralWorld, RgbdWorld, SavedWorld, Scene
 from spatia.worlds.ply import read_ply
 from spatia.worlds.procedural import procedural_world
 from spatia.worlds.rgbd_folder import RgbdFrame, open_rgbd_folder
@@ -54,11 +54,17 @@ def open_world(scene: Scene, *, with_content: bool) -> OpenedWorld:
             return _rgbd(scene, scene.world, memory, with_content=with_content)
         case PlyWorld():
             return _ply(scene, scene.world, memory)
-        case _:
+        case PhotoWorld():
             raise SceneError(
-                f"a world of kind {scene.world.kind!r} cannot be begun from yet",
+                "a photo has no depth, and nothing here estimates depth from one picture",
                 where="world.kind",
-                fix="use procedural, rgbd or ply; `spatia run --resume` goes on with a saved run",
+                fix="give the picture with its depth as a world of kind rgbd",
+            )
+        case SavedWorld():
+            raise SceneError(
+                "a new run cannot begin from a saved world",
+                where="world.kind",
+                fix="go on with the run that saved it: `spatia run --resume RUN`",
             )
 
 

@@ -120,4 +120,4 @@ def _fix(error: Exception) -> str:
         return "free some disk space and try again"
     if any(word in text for word in ("permission", "readonly", "read-only")):
         return "make the folder writable for this user, or name another"
-    return "check the disk, then try again"
+    return "check the disk and the space on it, then try again"
