@@ -14,6 +14,7 @@ from spatia.app.run_folder import RunFolder
 from spatia.app.session import Session
 from spatia.app.video import join_videos, read_frames
 from spatia.geom.pose import F64
+from spatia.records.cloud import points_of_pages
 from spatia.records.picture_quality import psnr_db, ssim
 from spatia.store.canonical import unpack_plain
 from spatia.store.protocol import CommitInfo, WorldStore
@@ -89,15 +90,13 @@ def _pictures(folder: RunFolder, session: Session, clips: list[CommitInfo]) -> l
     store = session.store
     if not clips:
         return []
-    whole = session.snapshot().points()
     walks = [_array(store, info, "world_from_camera") for info in clips]
-    extent = Extent.around(whole.positions_in_world, np.concatenate(walks))
+    extent = Extent.around(session.snapshot().points().positions_in_world, np.concatenate(walks))
     width_px = session.intrinsics.width_px // 2 * 2
     pictures = []
     walked: F64 = np.empty((0, 4, 4))
     for info, walk in zip(clips, walks, strict=True):
-        # A point belongs to the clip that first saw it; what an edit removed later is missing from earlier plans too.
-        known = whole[whole.clips <= info.payload["clip"]]
+        known = points_of_pages(store.load_cloud(info.number).pages)
         moments = np.linspace(0, len(walk) - 1, MOMENTS).astype(int).tolist()
         shown = read_frames(folder.clip_reveal(info.payload["clip"]), moments)
         pictures.append(

@@ -29,8 +29,8 @@ class Extent:
         eyes = poses[:, :3, 3]
         low, high = eyes.min(axis=0), eyes.max(axis=0)
         if len(positions_in_world):
-            low = np.minimum(low, np.percentile(positions_in_world, 1, axis=0))
-            high = np.maximum(high, np.percentile(positions_in_world, 99, axis=0))
+            low = np.minimum(low, np.percentile(positions_in_world, 4, axis=0))
+            high = np.maximum(high, np.percentile(positions_in_world, 96, axis=0))
         return cls(
             low_x_m=float(low[0]) - margin_m,
             low_z_m=float(low[2]) - margin_m,

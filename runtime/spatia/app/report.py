@@ -106,11 +106,12 @@ def _round(number: int, round_: dict[str, Any], shown: RoundPictures) -> str:
         f"<figure>{_picture(known)}{_picture(made)}</figure>"
         for known, made in zip(shown.projections, shown.generated, strict=True)
     )
+    references = ", ".join(map(str, round_["references"])) or "none"
     return (
         f"<section class='round'><div>{_picture(shown.plan)}</div><div>"
         f"<h3>Clip {number}: frames {start} to {stop - 1}</h3>"
         f"{prompt}<p>The memory knew {round_['coverage']:.0%} of what this clip shows; "
-        f"{round_['points_added']:,} points were new. References: {round_['references'] or 'none'}.</p>"
+        f"{round_['points_added']:,} points were new. Reference frames: {references}.</p>"
         f"<div class='strips'>{strips}</div></div></section>"
     )
 

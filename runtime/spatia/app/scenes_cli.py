@@ -8,9 +8,9 @@ import numpy as np
 from spatia.app.run import round_poses
 from spatia.app.sources import open_world
 from spatia.errors import InputError
-from spatia.trajectory.rounds import plan_rounds
 from spatia.scene.load import load_scene
 from spatia.scene.schema_edits import to_edit
+from spatia.trajectory.rounds import plan_rounds
 
 TEMPLATE = """\
 # `spatia scene schema > scene.schema.json` writes the schema that editors complete from:

@@ -20,7 +20,6 @@ from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.control.walk import step_pose
 from spatia.ecs import App, Commands, Frame, Stage, World
 from spatia.errors import GenerationError
-from spatia.trajectory.rounds import Round, next_round
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
 from spatia.records.cloud import CloudSnapshot
@@ -29,6 +28,7 @@ from spatia.records.edits import Edit
 from spatia.records.frames import Frames
 from spatia.records.generation import Failure, Progress
 from spatia.streams import Streams
+from spatia.trajectory.rounds import Round, next_round
 
 WAIT_S = 0.1  # between two reports of progress while a due result is awaited
 

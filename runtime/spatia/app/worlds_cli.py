@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spatia.errors import StoreError
-from spatia.memory.cloud import PointMemory
+from spatia.records.cloud import points_of_pages
 from spatia.store.folder import open_store
 from spatia.store.protocol import Problem, WorldStore
 from spatia.worlds.ply import write_ply
@@ -60,14 +60,7 @@ def export_ply(path: Path, *, out: Path, commit: int | None) -> int:
     """Write the living points of a commit; returns how many."""
     with open_store(world_folder(path), read_only=True) as store:
         saved = store.load_cloud(_number(store, commit))
-    memory = PointMemory.restore(
-        voxel_m=saved.voxel_m,
-        max_points=max(1, saved.row_count),
-        row_count=saved.row_count,
-        version=saved.version,
-        pages=saved.pages,
-    )
-    points = memory.snapshot().points()
+    points = points_of_pages(saved.pages)
     write_ply(out, points)
     return len(points)
 

@@ -1,6 +1,7 @@
-"""Depth of frames from what the memory already knows, carried a little way into the holes along the picture's edges.
+"""Depth of frames from what the memory already knows, carried into its holes along the picture's edges.
 
-Runs on the thread that owns the projector. It starts nothing: without a cloud there is nothing to complete.
+A hole lies between known places. Around a silhouette, and beyond the frontier of what has been seen, nothing is
+guessed: a surface that grew there would hide the world from the next view. Runs on the thread that owns the projector.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from spatia.records.geometry import Geometry
 from spatia.records.projection import MetricSplat, Projector
 
 REACH_PX = 24  # geodesic; beyond it a guess would be an invention
+FAR_PX = 1 << 20  # stands for no known pixel at all
 EDGE_COST_PX = 40.0  # what crossing from black to white costs in pixels of reach
 EDGE_SHARPNESS = 12.0  # in the smoothing: how fast a neighbour of another colour loses its say
 KNOWN_CONFIDENCE = 0.5  # the memory's own depth says nothing new about places, only about colours
@@ -53,14 +55,28 @@ def completed(depth_m: F32, rgb: U8) -> tuple[F32, F32, I32]:
     down, right = _color_steps(rgb)
     origin = np.arange(depth_m.size, dtype=np.int32).reshape(depth_m.shape)
     _walk(origin, distance, down, right, REACH_PX, EDGE_COST_PX)
-    reached = distance <= REACH_PX
+    reached = (distance <= REACH_PX) & enclosed(known, reach_px=REACH_PX)
     origin = np.where(reached, origin, np.arange(depth_m.size, dtype=np.int32).reshape(depth_m.shape))
-    inverse = inverse.ravel()[origin]
+    inverse = np.where(reached, inverse.ravel()[origin], np.float32(0))
     _smooth(inverse, known, np.exp(-EDGE_SHARPNESS * down), np.exp(-EDGE_SHARPNESS * right), 2 * REACH_PX)
     guess = np.float32(GUESS_CONFIDENCE) * (1 - np.minimum(distance, REACH_PX) / np.float32(REACH_PX + 1))
     confidence = np.where(known, np.float32(KNOWN_CONFIDENCE), np.where(reached, guess, np.float32(0)))
     filled = np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)
     return np.where(known, depth_m, filled), confidence.astype(np.float32), origin
+
+
+def enclosed(known: Bool, *, reach_px: int) -> Bool:
+    """[H, W] True where known pixels lie within reach on both sides, along the row or along the column."""
+    sides = [_gap(known), _gap(known[:, ::-1])[:, ::-1], _gap(known.T).T, _gap(known.T[:, ::-1])[:, ::-1].T]
+    left, right, above, below = (gap <= reach_px for gap in sides)
+    return np.asarray((left & right) | (above & below))
+
+
+def _gap(known: Bool) -> I32:
+    """[H, W] pixels back to the last known one in the row."""
+    column = np.arange(known.shape[1], dtype=np.int32)
+    last = np.maximum.accumulate(np.where(known, column, np.int32(-FAR_PX)), axis=1)
+    return np.asarray(column - last, dtype=np.int32)
 
 
 def _color_steps(rgb: U8) -> tuple[F32, F32]:
@@ -115,7 +131,8 @@ def _smooth(inverse: F32, known: Bool, down: F32, right: F32, rounds: int) -> No
                     weight = down[min(y, v), x] if side < 2 else right[y, min(x, u)]
                     total += weight * old[v, u]
                     weights += weight
-                inverse[y, x] = total / weights
+                if weights > 0:
+                    inverse[y, x] = total / weights
 
 
 def reference_completed(depth_m: F32, rgb: U8) -> F64:
@@ -141,11 +158,11 @@ def reference_completed(depth_m: F32, rgb: U8) -> F64:
         best = np.argmin(ways, axis=0)[None]
         value = np.take_along_axis(np.stack(values), best, axis=0)[0]
         distance = np.take_along_axis(np.stack(ways), best, axis=0)[0]
-    value = np.where(distance <= REACH_PX, value, 0)
+    value = np.where((distance <= REACH_PX) & enclosed(known, reach_px=REACH_PX), value, 0)
     for _ in range(2 * REACH_PX):
         around = neighbours(value, 0)
         weights = [np.exp(-EDGE_SHARPNESS * step) * (v > 0) for v, step in zip(around, steps, strict=True)]
         total = np.sum(weights, axis=0)
         mean = np.sum(np.multiply(weights, around), axis=0) / np.where(total > 0, total, 1)
-        value = np.where(known | (value == 0), value, mean)
+        value = np.where(known | (value == 0) | (total == 0), value, mean)
     return np.where(value > 0, 1 / np.where(value > 0, value, 1), 0)

@@ -165,6 +165,19 @@ def unpack_colors(red_green: U32, blue: U32) -> F32:
     return fixed.astype(np.float32) / np.float32(256.0)
 
 
+def points_of_pages(words: U32) -> Points:
+    """The living points of whole pages [P, FIELDS, PAGE_POINTS], in row order."""
+    fields = words.transpose(1, 0, 2).reshape(FIELDS, -1)
+    rows = np.ascontiguousarray(fields[:, fields[WEIGHT].view(np.float32) > 0])
+    return Points(
+        positions_in_world=np.ascontiguousarray(rows[X : Z + 1].view(np.float32).T),
+        colors=unpack_colors(rows[RED_GREEN], rows[BLUE]),
+        weights=rows[WEIGHT].view(np.float32),
+        clips=rows[CLIP].view(np.int32),
+        labels=rows[LABEL].view(np.int32),
+    )
+
+
 def snapshot_of_points(points: Points, *, voxel_m: float = 0.01, version: int = 0) -> CloudSnapshot:
     """A snapshot that holds exactly these points in this order, unmerged: for pictures of raw clouds, and for tests."""
     n = len(points)

@@ -52,14 +52,28 @@ def test_a_hole_across_a_silhouette_is_filled_on_each_side_with_its_own_surface(
     assert wrong.mean() < 0.1
 
 
-def test_nothing_is_invented_beyond_reach_and_confidence_falls_on_the_way() -> None:
+def test_a_gap_is_bridged_and_confidence_falls_towards_its_middle() -> None:
     depth_m = np.zeros((3, 60), dtype=np.float32)
-    depth_m[:, 0] = 2
+    depth_m[:, [5, 25]] = 2
     filled, confidence, _ = completed(depth_m, np.full((3, 60, 3), 90, dtype=np.uint8))
-    np.testing.assert_allclose(filled[:, : REACH_PX + 1], 2, rtol=1e-6)
-    assert not filled[:, REACH_PX + 1 :].any()
-    assert not confidence[:, REACH_PX + 1 :].any()
-    assert (np.diff(confidence[:, : REACH_PX + 2], axis=1) < 0).all()
+    np.testing.assert_allclose(filled[:, 5:26], 2, rtol=1e-6)
+    assert (np.diff(confidence[:, 5:16], axis=1) < 0).all()
+    assert (np.diff(confidence[:, 15:26], axis=1) > 0).all()
+
+
+def test_nothing_is_invented_outside_of_what_is_known() -> None:
+    depth_m = np.zeros((3, 60), dtype=np.float32)
+    depth_m[:, [5, 25]] = 2
+    filled, confidence, _ = completed(depth_m, np.full((3, 60, 3), 90, dtype=np.uint8))
+    assert not filled[:, :5].any() and not filled[:, 26:].any()
+    assert not confidence[:, :5].any() and not confidence[:, 26:].any()
+
+
+def test_the_middle_of_a_wide_gap_stays_empty() -> None:
+    depth_m = np.zeros((3, 3 * REACH_PX), dtype=np.float32)
+    depth_m[:, [0, -1]] = 2
+    filled, _, _ = completed(depth_m, np.full((3, 3 * REACH_PX, 3), 90, dtype=np.uint8))
+    assert not filled[:, 1:-1].any()
 
 
 def test_an_empty_memory_gives_no_depth() -> None:
