@@ -61,7 +61,6 @@ def projection_of(cameras: Cameras, time_s: F32, *, holes: float) -> Projection:
         rgb=np.where(hole[..., None], 0, true.rgb).astype(np.uint8),
         depth_m=np.where(hole, 0, true.depth_m).astype(np.float32),
         index=np.where(hole, -1, 0).astype(np.int32),
-        coverage=(~hole).astype(np.float32),
     )
 
 

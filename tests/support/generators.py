@@ -75,7 +75,6 @@ def request_for(
             rgb=np.zeros((*shape, 3), dtype=np.uint8),
             depth_m=np.zeros(shape, dtype=np.float32),
             index=np.full(shape, -1, dtype=np.int32),
-            coverage=np.zeros(shape, dtype=np.float32),
         ),
         preceding=no_frames(),
         references=no_frames(),

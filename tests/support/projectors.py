@@ -25,7 +25,6 @@ class ForgetfulProjector:
             rgb=true.rgb * known[..., None],
             depth_m=true.depth_m * known,
             index=np.where(known, 0, -1).astype(np.int32),
-            coverage=known.astype(np.float32),
         )
 
     def close(self) -> None:

@@ -73,8 +73,9 @@ def read_message(stream: IO[bytes]) -> Message | None:
 
 def message_of_request(request: ClipRequest) -> Message:
     arrays: Arrays = {"time_s": request.time_s}
-    for name in ("rgb", "depth_m", "index", "coverage"):
-        arrays[f"projection.{name}"] = getattr(request.projection, name)
+    for name in ("rgb", "depth_m", "index", "alpha"):
+        if (array := getattr(request.projection, name)) is not None:
+            arrays[f"projection.{name}"] = array
     arrays["poses"] = request.cameras.world_from_camera
     for name in ("preceding", "references"):
         frames: Frames = getattr(request, name)
@@ -107,7 +108,8 @@ def request_of_message(message: Message) -> ClipRequest:
         cameras=Cameras(world_from_camera=arrays["poses"], intrinsics=Intrinsics(**fields["lens"])),
         time_s=arrays["time_s"],
         projection=Projection(
-            **{name: arrays[f"projection.{name}"] for name in ("rgb", "depth_m", "index", "coverage")}
+            **{name: arrays[f"projection.{name}"] for name in ("rgb", "depth_m", "index")},
+            alpha=arrays.get("projection.alpha"),
         ),
         preceding=_frames_of(message, "preceding"),
         references=_frames_of(message, "references"),

@@ -49,7 +49,7 @@ def _frame(projection: Projection, t: int, camera: Cameras, sources: list[Frames
     surface_m = closed_surface(depth_m)
     trust = np.where((depth_m > 0) & (surface_m == depth_m), np.float32(PROJECTION_WEIGHT), np.float32(0))
     colors = projection.rgb[t].astype(np.float32) * trust[..., None]
-    weights: F32 = projection.coverage[t] * trust
+    weights: F32 = trust if projection.alpha is None else projection.alpha[t] * trust
     for frames in sources:
         sums, more = blended_sources(surface_m, camera, frames)
         colors += sums

@@ -349,20 +349,17 @@ def resolve_nearest(
     rgb: U8,  # [rows, W, 3] out
     depth_m: F32,  # [rows, W] out
     index: I32,
-    coverage: F32,
 ) -> None:
     height, width = depth_m.shape
     found = np.empty(width + 1, np.uint32)
     for y in range(height):
         line = buffer[y]
-        depth_bits, rows, covered = depth_m[y].view(np.uint32), index[y], coverage[y]
+        depth_bits, rows = depth_m[y].view(np.uint32), index[y]
         # One output a loop: with more, LLVM asks at run time which arrays overlap, and gives up on SIMD.
         for x in range(width):
             depth_bits[x] = np.uint32(line[x] >> _HIGH_SHIFT) if line[x] != EMPTY else np.uint32(0)
         for x in range(width):
             rows[x] = np.int32(np.uint32(line[x] & _LOW))
-        for x in range(width):
-            covered[x] = _ONE if rows[x] >= 0 else np.float32(0)
         # Colours lie scattered over the arena: with the covered pixels listed first, their cache misses overlap.
         count = np.uint64(0)
         for x in range(width):
@@ -393,7 +390,7 @@ def resolve_blend(
     rgb: U8,  # [rows, W, 3] out
     depth_m: F32,  # [rows, W] out
     index: I32,
-    coverage: F32,
+    alpha: F32,
 ) -> None:
     height, width = depth_m.shape
     for y in range(height):
@@ -403,7 +400,7 @@ def resolve_blend(
             depth_bits[x] = np.uint32(key >> _HIGH_SHIFT) if key != EMPTY else np.uint32(0)
             index[y, x] = np.int32(np.uint32(key & _LOW))
             block, lane = np.uint32(x) // np.uint32(LANES), np.uint32(x) % np.uint32(LANES)
-            coverage[y, x] = min(canvas[y, block, ALPHA_SUM, lane], _ONE)
+            alpha[y, x] = min(canvas[y, block, ALPHA_SUM, lane], _ONE)
             for channel in range(3):
                 value = min(canvas[y, block, channel, lane], np.float32(255))
                 rgb[y, x, channel] = np.uint8(np.int32(value + _HALF))

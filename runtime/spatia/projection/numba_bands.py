@@ -5,11 +5,14 @@ side. numba's own `parallel=True` is not used: its fallback layer aborts the pro
 and OpenMP's spinning barriers cost more than the drawing on a busy machine. So projectors in different threads never
 meet.
 
-Threads first share the pages: each projects its own and files every point under the bands that its disc touches.
-Then they share the bands, whose buffers fit into a core's cache, so points in no spatial order cost little more. The
-nearest of a set does not depend on the order of arrival: the bytes are the same for any number of threads.
+One pixel a point, on pages that each show on few screen rows: every thread owns bands of rows and draws the pages that
+touch them (`pixels`). Discs, and pages all over the screen: threads first share the pages and file every point under
+the bands that its disc touches; then they share the bands, whose buffers fit into a core's cache (`kernels`). With as
+many views as threads, each thread draws whole views. The nearest of a set does not depend on the order of arrival: the
+bytes are the same either way, and for any number of threads.
 """
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -19,11 +22,14 @@ import numba
 import numpy as np
 
 from spatia.geom.camera import Cameras
-from spatia.projection import kernels
+from spatia.projection import kernels, pixels
 from spatia.projection.optics import Optics, camera_rows
-from spatia.records.arrays import F32, I32, U8
+from spatia.records.arrays import F32, I32, U8, U32
 from spatia.records.cloud import PAGE_POINTS, CloudSnapshot
 from spatia.records.projection import Look, Projection
+
+BAND_PIXELS = 1 << 18  # the largest band of `pixels`: 12 bytes each, and fewer bands project fewer pages twice
+MOST_BANDS_A_PAGE = 6.0  # projecting a point so many times costs as much as filing it once
 
 R = TypeVar("R")
 
@@ -48,11 +54,32 @@ class _View:
     rgb: U8  # [H, W, 3]
     depth_m: F32  # [H, W]
     index: I32  # [H, W]
-    coverage: F32  # [H, W]
+    alpha: F32 | None  # [H, W] where composited
 
     @property
     def bands(self) -> int:
         return -(-self.optics.height_px // kernels.BAND_ROWS)
+
+    def spans(self, band_rows: int) -> I32 | None:
+        """[P, 2] The screen rows of every page. None for discs, and where filing the points first costs less."""
+        cloud, optics = self.cloud, self.optics
+        if not optics.single_pixels:
+            return None
+        spans = np.empty((len(cloud.pages), 2), np.int32)
+        bands_a_page = pixels.rows_of_pages(
+            cloud.bounds_in_world_m, self.camera, optics.pinhole, optics.width_px, optics.height_px, band_rows, spans
+        )
+        return spans if bands_a_page <= MOST_BANDS_A_PAGE else None
+
+    def draw_pixels(self, spans: I32, band_rows: int, worker: int, workers: int, scratch: "_Scratch") -> None:
+        """Draws every `workers`-th band, from `worker` on."""
+        cloud, optics = self.cloud, self.optics
+        cells, colors = scratch.for_pixels(band_rows * optics.width_px + pixels.SPARE)
+        pixels.draw_bands(
+            cloud.arena, cloud.pages, cloud.row_count, spans, self.camera, optics.pinhole,
+            optics.width_px, optics.height_px, band_rows, worker, workers, cells, colors,
+            self.rgb.reshape(-1), self.depth_m.reshape(-1).view(np.uint32), self.index.reshape(-1),
+        )  # fmt: skip
 
     def pages(self) -> I32:
         """Logical pages whose bounds meet the view."""
@@ -83,9 +110,9 @@ class _View:
         shape = (kernels.BAND_ROWS, _padded(self.optics.width_px))
         nearest = np.full(shape, kernels.EMPTY)
         rows = slice(band * kernels.BAND_ROWS, (band + 1) * kernels.BAND_ROWS)
-        pictures = self.rgb[rows], self.depth_m[rows], self.index[rows], self.coverage[rows]
+        pictures = self.rgb[rows], self.depth_m[rows], self.index[rows]
         cloud, optics = self.cloud, self.optics
-        if not optics.composited:
+        if self.alpha is None:
             for part in found:
                 kernels.splat(
                     part.places, part.keys, part.owners, part.lengths, band,
@@ -102,12 +129,24 @@ class _View:
             places, keys, kernels.rising(keys), cloud.arena, cloud.pages, optics.layers,
             optics.width_px, band * kernels.BAND_ROWS, nearest, canvas,
         )  # fmt: skip
-        kernels.resolve_blend(nearest, canvas, *pictures)
+        kernels.resolve_blend(nearest, canvas, *pictures, self.alpha[rows])
 
 
 def _padded(width_px: int) -> int:
     """Whole runs of lanes, and one to spare."""
     return (width_px // kernels.LANES + 2) * kernels.LANES
+
+
+class _Scratch:
+    """One thread's buffers, kept from view to view: `draw_bands` leaves them as it found them."""
+
+    def __init__(self) -> None:
+        self._cells, self._colors = np.empty(0, np.uint64), np.empty(0, np.uint32)
+
+    def for_pixels(self, count: int) -> tuple[kernels.U64, U32]:
+        if len(self._cells) != count:
+            self._cells, self._colors = np.full(count, kernels.EMPTY), np.zeros(count, np.uint32)
+        return self._cells, self._colors
 
 
 class NumbaProjector:
@@ -120,16 +159,15 @@ class NumbaProjector:
         if self._threads < 1:
             raise ValueError(f"threads must be >= 1; got {threads}")
         self._pool = ThreadPoolExecutor(max(1, self._threads - 1), thread_name_prefix="projector")
+        self._scratch = [_Scratch() for _ in range(self._threads)]
 
     def project(self, cloud: CloudSnapshot, cameras: Cameras, *, look: Look) -> Projection:
         optics = Optics.of(cameras.intrinsics, look)
-        shape = (len(cameras), optics.height_px, optics.width_px)
-        rgb, depth_m = np.empty((*shape, 3), np.uint8), np.empty(shape, np.float32)
-        index, coverage = np.empty(shape, np.int32), np.empty(shape, np.float32)
+        rgb, depth_m, index, alpha = _empty_pictures(len(cameras), optics)
         views = [
             _View(
                 cloud=cloud, optics=optics, camera=camera,
-                rgb=rgb[t], depth_m=depth_m[t], index=index[t], coverage=coverage[t],
+                rgb=rgb[t], depth_m=depth_m[t], index=index[t], alpha=None if alpha is None else alpha[t],
             )
             for t, camera in enumerate(camera_rows(cameras))
         ]  # fmt: skip
@@ -138,24 +176,35 @@ class NumbaProjector:
         else:
             for view in views:
                 self._draw_together(view)
-        return Projection(rgb=rgb, depth_m=depth_m, index=index, coverage=coverage)
+        return Projection(rgb=rgb, depth_m=depth_m, index=index, alpha=alpha)
 
     def close(self) -> None:
         self._pool.shutdown()
 
     def _draw_apart(self, views: list[_View]) -> None:
         """Every thread draws whole views: nobody waits for anybody."""
+        waiting = iter(views)  # a list's iterator gives each view to one thread
 
-        def my_views(worker: int) -> None:
-            for view in views[worker :: self._threads]:
+        def next_views(worker: int) -> None:
+            for view in waiting:
+                band_rows = _band_rows(view.optics, 1)
+                if (spans := view.spans(band_rows)) is not None:
+                    view.draw_pixels(spans, band_rows, 0, 1, self._scratch[worker])
+                    continue
                 found = view.find(view.pages())
                 for band in range(view.bands):
                     view.draw(band, [found])
 
-        self._on_all_threads(my_views)
+        self._on_all_threads(next_views)
 
     def _draw_together(self, view: _View) -> None:
-        """Every thread projects a share of the pages, then draws a share of the bands."""
+        """Every thread draws a share of the bands, where that is needed after filing a share of the pages."""
+        band_rows = _band_rows(view.optics, self._threads)
+        if (spans := view.spans(band_rows)) is not None:
+            self._on_all_threads(
+                lambda worker: view.draw_pixels(spans, band_rows, worker, self._threads, self._scratch[worker])
+            )
+            return
         pages = view.pages()
         found = self._on_all_threads(lambda worker: view.find(pages[worker :: self._threads]))
 
@@ -173,3 +222,24 @@ class NumbaProjector:
         finally:
             wait(others)  # nobody may write into the pictures after an error has left this call
         return [*(other.result() for other in others), mine]
+
+
+def _band_rows(optics: Optics, threads: int) -> int:
+    """Equally many bands for each thread, none larger than `BAND_PIXELS`."""
+    bands_a_thread = -(-optics.width_px * optics.height_px // (BAND_PIXELS * threads))
+    return -(-optics.height_px // (bands_a_thread * threads))
+
+
+def _empty_pictures(count: int, optics: Optics) -> tuple[U8, F32, I32, F32 | None]:
+    """rgb, depth, index, and alpha where composited, uninitialised, out of one piece of memory.
+
+    The allocator keeps one large piece for the next call; several would go back to the system, and come again page
+    fault by page fault, which takes longer than the drawing.
+    """
+    shape = (count, optics.height_px, optics.width_px)
+    pixel_count = math.prod(shape)
+    words = np.empty((3 if optics.composited else 2) * pixel_count + -(-3 * pixel_count // 4), np.uint32)
+    depth_m, index = (words[n * pixel_count : (n + 1) * pixel_count].reshape(shape) for n in range(2))
+    alpha = words[2 * pixel_count : 3 * pixel_count].reshape(shape).view(np.float32) if optics.composited else None
+    rgb = words[(3 if optics.composited else 2) * pixel_count :].view(np.uint8)[: 3 * pixel_count].reshape(*shape, 3)
+    return rgb, depth_m.view(np.float32), index.view(np.int32), alpha

@@ -30,14 +30,14 @@ class NumpyProjector:
         block_points = max(1, BLOCK_PAIRS // (2 * _reach(optics) + 1) ** 2)
         shape = (len(cameras), optics.height_px, optics.width_px)
         rgb, depth_m = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.float32)
-        index, coverage = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
+        index, alpha = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
         for t, camera in enumerate(camera_rows(cameras)):
             pairs = _Pairs.none()
             for start in range(0, len(rows), block_points):
                 block = slice(start, start + block_points)
                 pairs = _Pairs.joined(pairs, _discs(points[block], rows[block], camera, optics)).nearest(optics.layers)
-            _resolve(pairs, colors, rgb[t], depth_m[t], index[t], coverage[t], composited=optics.composited)
-        return Projection(rgb=rgb, depth_m=depth_m, index=index, coverage=coverage)
+            _resolve(pairs, colors, rgb[t], depth_m[t], index[t], alpha[t])
+        return Projection(rgb=rgb, depth_m=depth_m, index=index, alpha=alpha if optics.composited else None)
 
     def close(self) -> None:
         """Nothing to release."""
@@ -121,9 +121,7 @@ def _resolve(
     rgb: U8,  # [H, W, 3]
     depth_m: F32,  # [H, W]
     index: I32,  # [H, W]
-    coverage: F32,  # [H, W]
-    *,
-    composited: bool,
+    alpha: F32,  # [H, W]
 ) -> None:
     """Blends each pixel's pairs, nearest first, into the pictures."""
     rank = _rank_in_group(pairs.pixel)
@@ -134,13 +132,13 @@ def _resolve(
     depth_m[at] = (pairs.key[front] >> np.uint64(32)).astype(np.uint32).view(np.float32)
 
     blended = np.zeros((index.size, 3), np.float32)
-    alpha, clear = np.zeros(index.size, np.float32), np.ones(index.size, np.float32)
+    total, clear = np.zeros(index.size, np.float32), np.ones(index.size, np.float32)
     for layer in range(int(rank.max(initial=-1)) + 1):
         chosen = rank == layer
         pixel = pairs.pixel[chosen]
         weight = clear[pixel] * pairs.alpha[chosen]
         blended[pixel] += weight[:, None] * colors[row[chosen]]
-        alpha[pixel] += weight
+        total[pixel] += weight
         clear[pixel] *= np.float32(1) - pairs.alpha[chosen]
     rgb[:] = np.floor(np.minimum(blended, np.float32(255)) + np.float32(0.5)).astype(np.uint8).reshape(rgb.shape)
-    coverage[:] = np.minimum(alpha, np.float32(1)).reshape(coverage.shape)
+    alpha[:] = np.minimum(total, np.float32(1)).reshape(alpha.shape)

@@ -74,7 +74,7 @@ class OpenGLProjector:
             rgb=np.ascontiguousarray(pictures.view(np.uint8).reshape(*pictures.shape[:3], 16)[..., :3]),
             depth_m=np.ascontiguousarray(pictures[..., 1]).view(np.float32),
             index=np.ascontiguousarray(pictures[..., 2]).view(np.int32),
-            coverage=np.ascontiguousarray(pictures[..., 3]).view(np.float32),
+            alpha=np.ascontiguousarray(pictures[..., 3]).view(np.float32) if optics.composited else None,
         )
 
     def close(self) -> None:

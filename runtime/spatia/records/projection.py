@@ -45,17 +45,23 @@ class Projection:
     rgb: U8  # [T, H, W, 3] sRGB, black where nothing is
     depth_m: F32  # [T, H, W] along +z of the nearest point, 0 where nothing is
     index: I32  # [T, H, W] row of the nearest point in the snapshot, -1 where nothing is
-    coverage: F32  # [T, H, W] in 0..1; with `MetricSplat` 0 or 1, with `ReleaseSplat` the accumulated alpha
+    alpha: F32 | None = None  # [T, H, W] in 0..1, accumulated by `ReleaseSplat`; a `MetricSplat` is all or nothing
 
     def __post_init__(self) -> None:
         t, h, w = self.depth_m.shape
         object.__setattr__(self, "rgb", frozen(self.rgb, "rgb", np.uint8, (t, h, w, 3)))
         object.__setattr__(self, "depth_m", frozen(self.depth_m, "depth_m", np.float32, (t, h, w)))
         object.__setattr__(self, "index", frozen(self.index, "index", np.int32, (t, h, w)))
-        object.__setattr__(self, "coverage", frozen(self.coverage, "coverage", np.float32, (t, h, w)))
+        if self.alpha is not None:
+            object.__setattr__(self, "alpha", frozen(self.alpha, "alpha", np.float32, (t, h, w)))
 
     def __len__(self) -> int:
         return len(self.depth_m)
+
+    @property
+    def coverage(self) -> F32:
+        """[T, H, W] `alpha`, or 0 and 1 where there is none."""
+        return (self.index >= 0).astype(np.float32) if self.alpha is None else self.alpha
 
     @property
     def hole_mask(self) -> Bool:
