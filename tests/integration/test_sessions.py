@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatia.app.session import Session
+from spatia.app.session import Session, commit_ticks_of
 from spatia.app.state import Counts, Epoch
 from spatia.errors import StoreError
 from spatia.geom import path
@@ -151,3 +151,27 @@ def test_a_saved_session_has_the_hash_of_the_living_one(tmp_path: Path) -> None:
         saved = session.save(tmp_path / "copy")
         assert session.store.head is not None
         assert saved == session.store.head.hash
+
+
+def test_a_replay_of_a_live_run_commits_at_its_ticks_and_gives_its_journal() -> None:
+    journals, heads = [], []
+    commit_ticks: dict[int, int] | None = None
+    for _ in range(2):
+        with Session(small_room("generation.commit=live"), commit_ticks=commit_ticks) as session:
+            session.walk(path.dolly(session.start, 0.3, frames=13))
+            session.step(Motion(forward=1.0), generate=True)
+            commit_ticks = commit_ticks_of(session.store)
+            journals.append([(e.tick, e.kind, e.payload) for e in session.store.events() if e.kind != "timings"])
+            heads.append(session.store.head)
+    assert len(commit_ticks or {}) == 3
+    assert journals[0] == journals[1]
+    assert heads[0] == heads[1]
+
+
+def test_the_releases_retrieval_can_be_asked_for() -> None:
+    with Session.open(small_room("generation.references.metric=shared_points")) as session:
+        session.walk(path.there_and_back(path.dolly(session.start, 0.3, frames=13)))
+        references = [info.payload["references"] for info in session.store.log() if info.kind == "clip"]
+    assert references[0] == []
+    assert all(references[-1])
+    assert len(set(references[-1])) == len(references[-1])

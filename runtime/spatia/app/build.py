@@ -42,6 +42,7 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
         opened,
         store=store,
         retrieval=RetrievalSettings(
+            metric=scene.generation.references.metric,
             k=scene.generation.references.k,
             threshold=scene.generation.references.threshold,
             voxel_m=scene.generation.references.voxel_m,

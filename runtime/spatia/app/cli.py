@@ -15,7 +15,7 @@ app = typer.Typer(
 )
 world_app = typer.Typer(help="Look into saved worlds.", no_args_is_help=True)
 scene_app = typer.Typer(help="Make and check scene files.", no_args_is_help=True)
-path_app = typer.Typer(help="Camera paths: make, convert, show.", no_args_is_help=True)
+path_app = typer.Typer(help="Camera paths: of a scene, or converted.", no_args_is_help=True)
 app.add_typer(world_app, name="world")
 app.add_typer(scene_app, name="scene")
 app.add_typer(path_app, name="path")

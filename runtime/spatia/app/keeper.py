@@ -6,6 +6,7 @@ hash does too; how long a stage took goes into the journal, which no hash covers
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from spatia.memory.cloud import PointMemory
 from spatia.memory.edits import EditResult, History, Patch
 from spatia.memory.frames import ArchivedClip, FrameArchive
 from spatia.memory.retrieval import retrieve_by_iou
+from spatia.memory.shared_points import retrieve_by_shared_points
 from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points, X, Z
 from spatia.records.edits import AddCloud, Edit, Redo, Undo
 from spatia.records.frames import Frames
@@ -29,11 +31,13 @@ from spatia.store.in_memory import MemoryStore
 from spatia.store.protocol import AnyArray, CloudChange, CommitKind, Plain, WorldStore
 from spatia.worlds.ply import read_ply
 
+RELEASE_TARGET_STRIDE, RELEASE_CANDIDATE_STRIDE = 12, 4  # 2 and 6 a second at 24; spec/spatia_release.md 1.11
 TARGET_SHRINK = 4  # targets are projected at a quarter of the size: their voxels are coarser than their pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalSettings:
+    metric: Literal["voxel_iou", "shared_points"] = "voxel_iou"  # the paper's, or the release's
     k: int = 7
     threshold: float = 0.05
     voxel_m: float = 0.05
@@ -99,6 +103,11 @@ class WorldKeeper:
         candidates = self._archive.candidates(exclude_last=exclude_last)
         if settings.k == 0 or not len(candidates):
             return self._fresh_frames(()), ()
+        if settings.metric == "shared_points":
+            numbers = self._retrieve_as_released(
+                cameras, list(candidates)[self._photo_count :: RELEASE_CANDIDATE_STRIDE]
+            )
+            return self._fresh_frames(numbers), numbers
         # One target in every K frames, as in the paper; only those are projected.
         asked = cameras[:: settings.k]
         small = asked.resized(
@@ -116,6 +125,17 @@ class WorldKeeper:
         numbers = tuple(reference.frame for reference in found)
         return self._fresh_frames(numbers), numbers
 
+    def _retrieve_as_released(self, cameras: Cameras, candidates: list[int]) -> tuple[int, ...]:
+        if not candidates:
+            return ()
+        found = retrieve_by_shared_points(
+            self.snapshot().points().positions_in_world,
+            targets=cameras[::RELEASE_TARGET_STRIDE],
+            candidates=self._archive.cameras(candidates),
+            k=self._settings.k,
+        )
+        return tuple(candidates[position] for position in found)
+
     # -- COMMIT ---------------------------------------------------------------------------------------------------
 
     def merge(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
@@ -126,6 +146,7 @@ class WorldKeeper:
         stage_s = result.stage_s | {"merge": self._clock.now_s() - started_s}
         order = result.order
         self._store.append_events([(tick, "timings", packed({"clip": order.clip, "stage_s": stage_s}))])
+        self._store.append_events([(tick, "collected", packed({"request_id": order.request_id}))])
         started_s = self._clock.now_s()
         self._commit(
             "clip",

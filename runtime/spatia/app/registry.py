@@ -8,7 +8,6 @@ from typing import Any
 
 from spatia.errors import SceneError, unknown_name
 from spatia.estimation.completion import CompletionEstimator
-from spatia.estimation.given import GivenDepth
 from spatia.estimation.oracle import OracleEstimator, OracleSegmenter
 from spatia.estimation.segment import NoSegmenter
 from spatia.generation.oracle import OracleGenerator
@@ -66,7 +65,6 @@ GENERATORS: dict[str, Callable[[TrueScene | None], Generator]] = {
     "reprojection": lambda truth: ReprojectionGenerator(),
 }
 ESTIMATORS: dict[str, Callable[[TrueScene | None, Projector], SceneEstimator]] = {
-    "given": lambda truth, projector: GivenDepth(),
     "oracle": lambda truth, projector: OracleEstimator(_known(truth, "estimation.estimator")),
     "completion": lambda truth, projector: CompletionEstimator(projector),
 }

@@ -1,6 +1,6 @@
 """`Session`: the runtime embedded in a program. The caller owns the loop; everything here is the main thread's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,7 @@ from spatia.records.generation import Failure, Progress
 from spatia.records.projection import MetricSplat
 from spatia.scene.load import load_scene
 from spatia.scene.schema import Scene
+from spatia.store.canonical import unpack_plain
 from spatia.store.copy import copy_world
 from spatia.store.folder import create
 from spatia.store.in_memory import MemoryStore
@@ -65,11 +66,12 @@ class Session:
         clock: Clock | None = None,
         while_waiting: Callable[[Progress], None] = lambda progress: None,
         preview: Callable[[RoundResult], None] = lambda result: None,
+        commit_ticks: Mapping[int, int] | None = None,
     ) -> None:
         """A store with commits is resumed. Raises `SpatiaError` for a world or a device that is not to be had.
 
         `while_waiting` hears of progress on the calling thread; `preview` sees each round on the production thread
-        before it is committed.
+        before it is committed. `commit_ticks` (see `commit_ticks_of`) makes a replay of a live run commit when that did.
         """
         self._scene = scene
         if store is None:
@@ -91,10 +93,12 @@ class Session:
                     preceding_frames=scene.generation.preceding_frames,
                     fps=scene.fps,
                     commit=scene.generation.commit,
+                    live_wait_s=1.0 / scene.fps,
                     deadline_s=scene.generation.deadline_s,
                 ),
                 retrieve=self._keeper.retrieve,
                 preceding=self._keeper.preceding,
+                commit_ticks=commit_ticks,
                 while_waiting=while_waiting,
             ),
             Remembering(self._keeper),
@@ -294,6 +298,15 @@ class Session:
 
     def _record(self, tick: int, order: Order) -> None:
         self.store.append_events([(tick, "order", packed(order))])
+
+
+def commit_ticks_of(store: WorldStore) -> dict[int, int]:
+    """The tick at which each request of a recorded run was committed, by request id."""
+    return {
+        int(unpack_plain(event.payload, where="collected")["request_id"]): event.tick
+        for event in store.events()
+        if event.kind == "collected"
+    }
 
 
 def scene_settings(scene: Scene) -> dict[str, Any]:

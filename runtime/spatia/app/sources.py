@@ -12,6 +12,7 @@ import numpy as np
 
 from spatia.errors import InputError, SceneError
 from spatia.estimation.fuse import points_of_geometry
+from spatia.estimation.given import GivenDepth
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import F64, from_rotation_translation
 from spatia.memory.cloud import PointMemory
@@ -122,23 +123,14 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, *, with_content: 
     depth_m: list[F32] = []
     for i in chosen:
         frame = folder.read(i)
-        pose = folder.poses[i : i + 1]
-        memory.insert(
-            points_of_geometry(
-                Frames(
-                    rgb=frame.rgb[None],
-                    cameras=Cameras(world_from_camera=pose, intrinsics=folder.color_intrinsics),
-                    time_s=np.zeros(1, dtype=np.float32),
-                ),
-                Geometry(
-                    cameras=Cameras(world_from_camera=pose, intrinsics=folder.depth_intrinsics),
-                    depth_m=frame.depth_m[None],
-                    confidence=np.ones((1, *frame.depth_m.shape), dtype=np.float32),
-                ),
-                clip=INITIAL_CLIP,
-                max_depth_m=scene.estimation.max_depth_m,
-            )
+        photo = Frames(
+            rgb=frame.rgb[None],
+            cameras=Cameras(world_from_camera=folder.poses[i : i + 1], intrinsics=folder.color_intrinsics),
+            time_s=np.zeros(1, dtype=np.float32),
         )
+        measured = GivenDepth(frame.depth_m[None], depth_intrinsics=folder.depth_intrinsics)
+        geometry = measured.estimate(photo, cloud=memory.snapshot())
+        memory.insert(points_of_geometry(photo, geometry, clip=INITIAL_CLIP, max_depth_m=scene.estimation.max_depth_m))
         seen = _seen_through(frame, folder.color_intrinsics, folder.depth_intrinsics, intrinsics)
         rgb.append(seen[0])
         depth_m.append(seen[1])

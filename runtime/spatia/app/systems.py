@@ -116,6 +116,7 @@ class RoundSettings:
     preceding_frames: int = 9
     fps: float = 24.0
     commit: Literal["lockstep", "live"] = "lockstep"
+    live_wait_s: float = 0.0  # how long a live COLLECT waits for a result: paces a loop that has nothing else to do
     deadline_s: float | None = None
 
 
@@ -225,7 +226,7 @@ class Rounds:
             lockstep = self._settings.commit == "lockstep" or request.request_id in self._commit_ticks
             if lockstep and world.tick < due_tick:
                 continue
-            answer = self._production.take(timeout_s=0.0)
+            answer = self._production.take(timeout_s=0.0 if lockstep else self._settings.live_wait_s)
             while answer is None and lockstep:
                 self._while_waiting(self._production.progress(request.request_id))
                 answer = self._production.take(timeout_s=WAIT_S)

@@ -141,7 +141,6 @@ class References(Part):
     )
     threshold: Fraction = Field(default=0.05, description="Least IoU of a reference; shared_points has none.")
     voxel_m: Annotated[float, Field(ge=0.001, le=10)] = 0.05
-    candidate_stride: Annotated[int, Field(ge=1, le=1000)] = 4
 
 
 class GeneratorChoice(Part):
@@ -202,8 +201,8 @@ class Generation(Part):
 class Estimation(Part):
     """How new frames become geometry, and what of them is left out as moving."""
 
-    estimator: Literal["given", "oracle", "completion"] = "completion"
-    segmenter: Literal["none", "oracle", "given"] = "none"
+    estimator: Literal["oracle", "completion"] = "completion"
+    segmenter: Literal["none", "oracle"] = "none"
     keyframe_stride: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="Every n-th frame is merged.")
     max_depth_m: Positive = Field(default=20.0, description="What is further away stays out of the memory.")
 
