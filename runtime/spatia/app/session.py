@@ -71,7 +71,7 @@ class Session:
         """A store with commits is resumed. Raises `SpatiaError` for a world or a device that is not to be had.
 
         `while_waiting` hears of progress on the calling thread; `preview` sees each round on the production thread
-        before it is committed. `commit_ticks` (see `commit_ticks_of`) makes a replay of a live run commit when that did.
+        before it is committed. With `commit_ticks` (see `commit_ticks_of`) a replay commits when a live run did.
         """
         self._scene = scene
         if store is None:
