@@ -74,6 +74,7 @@ def doctor(
     from dataclasses import asdict
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from spatia.app.doctor import examine
@@ -85,7 +86,7 @@ def doctor(
         table = Table("", "what", "found", "fix", box=None, padding=(0, 2, 0, 0))
         marks = {"ok": "[green]ok[/]", "optional": "[yellow]--[/]", "missing": "[red]NO[/]"}
         for finding in findings:
-            table.add_row(marks[finding.state], finding.name, finding.found, finding.fix)
+            table.add_row(marks[finding.state], finding.name, escape(finding.found), escape(finding.fix))
         Console().print(table)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
