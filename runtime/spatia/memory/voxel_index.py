@@ -1,7 +1,8 @@
 """From a voxel's key to the row of its point: a flat hash table that grows without a pause.
 
 Open addressing with linear probing, at most half full. Key and row share a 16-byte slot, so a lookup costs one cache
-miss. A key's home slot is the *top* bits of its hash, so the old table read in order fills a larger one in order.
+miss. The hash is that of a cube of 2x2x2 voxels, each with a home of its own among eight neighbouring slots: a surface
+shares its misses. A home is the *top* bits of the hash, so the old table read in order fills a larger one in order.
 
 Growth allocates the larger table and leaves the old one in use beside it: keys whose old home is below a border live in
 the new table, the others in the old one, and each `add` pushes the border on in proportion to its own size. No call
@@ -14,13 +15,15 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from spatia.memory.voxel_grid import I64
+from spatia.memory.voxel_grid import COORDINATE_BITS, I64
 from spatia.records.arrays import I32
 
 SMALLEST_SLOTS = 1 << 12
 MOVED_PER_ADDED = 8  # old slots; growth starts at 3/8 full, so it ends before the old table is half full
 
 BLOCK = 64  # keys looked up together
+CUBE_SLOTS = 8
+CUBE_MASK = ~(1 << 2 * COORDINATE_BITS | 1 << COORDINATE_BITS | 1)  # a key without the lowest bit of x, y and z
 
 
 class Tables(NamedTuple):
@@ -35,8 +38,8 @@ class Tables(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def hashed(key: int) -> np.uint64:
-    """The 64-bit finaliser of MurmurHash3 (fmix64)."""
-    h = np.uint64(key)
+    """The 64-bit finaliser of MurmurHash3 (fmix64) of the cube that a voxel is in."""
+    h = np.uint64(key & CUBE_MASK)
     h ^= h >> np.uint64(33)
     h *= np.uint64(0xFF51AFD7ED558CCD)
     h ^= h >> np.uint64(33)
@@ -46,80 +49,78 @@ def hashed(key: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def home_slot(h: np.uint64, shift: int) -> int:
-    return np.int64(h >> np.uint64(shift))  # type: ignore[return-value]  # numba's integers
+def home_slot(h: np.uint64, key: int, shift: int) -> int:
+    """Cubes go anywhere; the voxels of one have homes of their own next to each other."""
+    place = ((key >> (2 * COORDINATE_BITS) & 1) << 2) | ((key >> COORDINATE_BITS & 1) << 1) | (key & 1)
+    return np.int64(h >> np.uint64(shift)) ^ place  # type: ignore[return-value]  # numba's integers
 
 
 @njit(cache=True, nogil=True)
-def probe(slots: I64, home: int, key: int) -> int:
-    """The slot that holds the key, or the empty one where it would go."""
-    wrap = len(slots) - 1
-    slot = home
-    while slots[slot, 0] != 0 and slots[slot, 0] != ~key:
-        slot = (slot + 1) & wrap
-    return slot
+def probe(words: I64, home: int, key: int) -> int:
+    """Where in the words of a table the key is, or the empty slot where it would go."""
+    wrap = len(words) - 1
+    at = 2 * home
+    while words[at] != 0 and words[at] != ~key:
+        at = (at + 2) & wrap
+    return at
 
 
 @njit(cache=True, nogil=True)
-def row_in(slots: I64, home: int, key: int) -> int:
-    slot = probe(slots, home, key)
-    return int(slots[slot, 1]) if slots[slot, 0] != 0 else -1
-
-
-@njit(cache=True, nogil=True)
-def put(slots: I64, home: int, key: int, row: int) -> None:
-    slot = probe(slots, home, key)
-    slots[slot, 0] = ~key
-    slots[slot, 1] = row
+def put(words: I64, home: int, key: int, row: int) -> None:
+    at = probe(words, home, key)
+    words[at] = ~key
+    words[at + 1] = row
 
 
 @njit(cache=True, nogil=True)
 def read_homes(
-    slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, keys: I64, homes: I64, held: I64
+    words: I64, old_words: I64, shift: int, old_shift: int, border: int, keys: I64, homes: I64, held: I64
 ) -> None:
     """The home slot of each key, inverted when it is in the old table, and what that slot holds.
 
     Reads that wait for nothing but memory: a processor has many of them under way at a time, and what follows finds
     the slots in its cache.
     """
-    for i in range(len(keys)):
+    for i in range(len(keys)):  # without a branch or a read, so that it becomes SIMD
         h = hashed(keys[i])
-        if home_slot(h, old_shift) < border:
-            homes[i] = home_slot(h, shift)
-            held[i] = slots[homes[i], 0]
-        else:
-            homes[i] = ~home_slot(h, old_shift)
-            held[i] = old_slots[~homes[i], 0]
+        home, old_home = home_slot(h, keys[i], shift), home_slot(h, keys[i], old_shift)
+        homes[i] = home if old_home < border else ~old_home
+    for i in range(len(keys)):
+        held[i] = words[2 * homes[i]] if homes[i] >= 0 else old_words[2 * ~homes[i]]
 
 
 @njit(cache=True, nogil=True)
 def find_all(slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, keys: I64) -> I32:
+    words, old_words = slots.reshape(-1), old_slots.reshape(-1)
     rows = np.empty(len(keys), np.int32)
     homes, held = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     for start in range(0, len(keys), BLOCK):
         block = keys[start : start + BLOCK]
-        read_homes(slots, old_slots, shift, old_shift, border, block, homes, held)
+        read_homes(words, old_words, shift, old_shift, border, block, homes, held)
         for i in range(len(block)):
             if held[i] == 0:
                 rows[start + i] = -1
             elif homes[i] >= 0:
-                rows[start + i] = row_in(slots, homes[i], block[i])
+                at = probe(words, homes[i], block[i])
+                rows[start + i] = words[at + 1] if words[at] else -1
             else:
-                rows[start + i] = row_in(old_slots, ~homes[i], block[i])
+                at = probe(old_words, ~homes[i], block[i])
+                rows[start + i] = old_words[at + 1] if old_words[at] else -1
     return rows
 
 
 @njit(cache=True, nogil=True)
 def put_all(slots: I64, old_slots: I64, shift: int, old_shift: int, border: int, keys: I64, rows: I32) -> None:
+    words, old_words = slots.reshape(-1), old_slots.reshape(-1)
     homes, held = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     for start in range(0, len(keys), BLOCK):
         block = keys[start : start + BLOCK]
-        read_homes(slots, old_slots, shift, old_shift, border, block, homes, held)
+        read_homes(words, old_words, shift, old_shift, border, block, homes, held)
         for i in range(len(block)):
             if homes[i] >= 0:
-                put(slots, homes[i], block[i], rows[start + i])
+                put(words, homes[i], block[i], rows[start + i])
             else:
-                put(old_slots, ~homes[i], block[i], rows[start + i])
+                put(old_words, ~homes[i], block[i], rows[start + i])
 
 
 @njit(cache=True, nogil=True)
@@ -129,14 +130,15 @@ def push_border(slots: I64, old_slots: I64, shift: int, old_shift: int, border: 
     They sit between their home and the next empty slot. What stays behind in the old table is never read again, but
     keeps the way to later keys unbroken.
     """
+    words = slots.reshape(-1)
     wrap = len(old_slots) - 1
     i = border
     while i < end or old_slots[i & wrap, 0] != 0:
         held = old_slots[i & wrap, 0]
         if held != 0:
             h = hashed(~held)
-            if border <= home_slot(h, old_shift) < end:
-                put(slots, home_slot(h, shift), ~held, old_slots[i & wrap, 1])
+            if border <= home_slot(h, ~held, old_shift) < end:
+                put(words, home_slot(h, ~held, shift), ~held, old_slots[i & wrap, 1])
         i += 1
 
 
@@ -183,8 +185,8 @@ def empty_table(expected: int) -> I64:
 
 
 def single(slots: I64) -> Tables:
-    """A table that is not growing: every old home (there are two, 0 and 1) lies below the border."""
-    return Tables(slots, np.empty((0, 2), np.int64), shift_of(slots), 63, 2)
+    """A table that is not growing: every old home (one bit of hash leaves those of one cube) lies below the border."""
+    return Tables(slots, np.empty((0, 2), np.int64), shift_of(slots), 63, CUBE_SLOTS)
 
 
 def shift_of(slots: I64) -> int:

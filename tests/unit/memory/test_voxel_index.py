@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatia.memory.voxel_index import MOVED_PER_ADDED, SMALLEST_SLOTS, VoxelIndex
+from spatia.memory.voxel_index import CUBE_SLOTS, MOVED_PER_ADDED, SMALLEST_SLOTS, VoxelIndex, hashed, home_slot
 
 KEYS = np.unique(np.random.default_rng(7).integers(0, 2**63 - 1, 60_000, endpoint=True))
 
@@ -43,12 +43,8 @@ def test_growth_moves_a_share_of_the_old_table_at_a_time_and_stays_half_empty() 
 
 
 def test_keys_whose_homes_collide_at_the_end_of_the_table_wrap_around() -> None:
-    homes = {}
-    for key in range(1, 400_000):
-        h = key
-        for multiplier in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-            h = ((h ^ (h >> 33)) * multiplier) & (2**64 - 1)
-        homes[key] = (h ^ (h >> 33)) >> (64 - 12)
+    shift = 64 - 12
+    homes = {key: home_slot(np.uint64(hashed(key)), key, shift) for key in range(1, 400_000)}
     last = np.array([key for key, home in homes.items() if home == SMALLEST_SLOTS - 1])
     others = np.array([key for key, home in homes.items() if home != SMALLEST_SLOTS - 1][:30_000])
     index = VoxelIndex()
@@ -58,3 +54,11 @@ def test_keys_whose_homes_collide_at_the_end_of_the_table_wrap_around() -> None:
         index.add(batch, np.arange(start, start + len(batch), dtype=np.int32) + len(last))
         np.testing.assert_array_equal(index.find(last), np.arange(len(last)))
     np.testing.assert_array_equal(index.find(others), np.arange(len(others)) + len(last))
+
+
+def test_the_voxels_of_a_cube_have_neighbouring_homes_of_their_own() -> None:
+    for x, y, z in np.random.default_rng(2).integers(0, 2**20, (50, 3)) * 2:
+        keys = [int((x + i) << 42 | (y + j) << 21 | (z + k)) for i in (0, 1) for j in (0, 1) for k in (0, 1)]
+        homes = sorted(home_slot(np.uint64(hashed(key)), key, 40) for key in keys)
+        assert homes == list(range(homes[0], homes[0] + CUBE_SLOTS))
+        assert homes[0] % CUBE_SLOTS == 0
