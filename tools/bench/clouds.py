@@ -8,15 +8,16 @@ from PIL import Image
 
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import look_at, transform
-from spatia.records.arrays import F32
+from spatia.memory.cloud import PointMemory
 from spatia.records.cloud import Points
 
 CAPTURE = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "rgbd_room"
+CAPTURE_STRIDE = 4  # of its frames: enough for a million voxels
 VOXEL_M = 0.01
 ROOM_M = ((-3.0, -1.4, -2.5), (3.0, 1.4, 2.5))
 
 
-def room(count: int) -> Points:
+def room(count: int, *, scale: float = 1.0) -> Points:
     """Points spread evenly over the walls of a room and the faces of fourteen boxes in it, in Morton order."""
     random = np.random.default_rng(0)
     boxes = [ROOM_M]
@@ -31,28 +32,22 @@ def room(count: int) -> Points:
     box, axis, side = face // 6, face % 6 // 2, face % 2
     positions = corners[box, 0] + random.random((count, 3)) * sides[box]
     positions[np.arange(count), axis] = corners[box, side, axis]
+    positions *= scale
     order = np.argsort(morton(positions))
     return Points.of(positions[order], random.uniform(0, 255, (count, 3)))
 
 
 def capture() -> Points:
-    """The real room: every frame's new 1 cm voxels, Morton-sorted within the frame and appended."""
-    kept: list[F32] = []
-    colors: list[F32] = []
-    seen = np.empty(0, np.int64)
-    for pose_file in sorted(CAPTURE.glob("*.pose.txt")):
+    """The real room as the memory keeps it: every frame's new 1 cm voxels, in Morton order, behind those before."""
+    memory = PointMemory(voxel_m=VOXEL_M)
+    rays = depth_camera().rays_in_camera()
+    for pose_file in sorted(CAPTURE.glob("*.pose.txt"))[::CAPTURE_STRIDE]:
         stem = pose_file.name.removesuffix(".pose.txt")
         depth_m = np.asarray(Image.open(CAPTURE / f"{stem}.depth.png"), dtype=np.float32) / 1000
         color = np.asarray(Image.open(CAPTURE / f"{stem}.color.jpg"), dtype=np.float32)
         valid = (depth_m > 0.3) & (depth_m < 6)
-        in_camera = (depth_camera().rays_in_camera() * depth_m[..., None])[valid]
-        positions = transform(np.loadtxt(pose_file), in_camera)
-        keys, first = np.unique(morton(positions, origin=(-20, -20, -20)).astype(np.int64), return_index=True)
-        new = ~np.isin(keys, seen, assume_unique=True)
-        seen = np.union1d(seen, keys[new])
-        kept.append(positions[first[new]].astype(np.float32))
-        colors.append(color[valid][first[new]])
-    return Points.of(np.concatenate(kept), np.concatenate(colors))
+        memory.insert(Points.of(transform(np.loadtxt(pose_file), (rays * depth_m[..., None])[valid]), color[valid]))
+    return memory.snapshot().points()
 
 
 def depth_camera() -> Intrinsics:
@@ -80,10 +75,9 @@ def _pinhole(width_px: int, height_px: int) -> Intrinsics:
     return Intrinsics.from_fov(fov_y_rad=np.radians(60), width_px=width_px, height_px=height_px)
 
 
-def morton(positions: npt.NDArray[np.floating], *, origin: npt.ArrayLike | None = None) -> npt.NDArray[np.uint64]:
+def morton(positions: npt.NDArray[np.floating]) -> npt.NDArray[np.uint64]:
     """[N] The 21 low bits of the voxels' x, y and z, interleaved."""
-    low = positions.min(axis=0) if origin is None else np.asarray(origin)
-    voxel = np.floor((positions - low) / VOXEL_M).astype(np.uint64)
+    voxel = np.floor((positions - positions.min(axis=0)) / VOXEL_M).astype(np.uint64)
     key = np.zeros(len(positions), np.uint64)
     for bit in range(21):
         for axis in range(3):

@@ -28,7 +28,7 @@ from spatia.records.arrays import F32, I32, U8, U32
 from spatia.records.cloud import PAGE_POINTS, CloudSnapshot
 from spatia.records.projection import Look, Projection
 
-BAND_PIXELS = 1 << 18  # the largest band of `pixels`: 12 bytes each, and fewer bands project fewer pages twice
+BAND_PIXELS = 1 << 18  # 12 bytes each; smaller bands stay nearer in the caches, larger ones meet fewer pages twice
 MOST_BANDS_A_PAGE = 6.0  # projecting a point so many times costs as much as filing it once
 
 R = TypeVar("R")
@@ -60,24 +60,33 @@ class _View:
     def bands(self) -> int:
         return -(-self.optics.height_px // kernels.BAND_ROWS)
 
-    def spans(self, band_rows: int) -> I32 | None:
-        """[P, 2] The screen rows of every page. None for discs, and where filing the points first costs less."""
+    def plan(self, workers: int) -> "_Plan | None":
+        """Bands that fit a cache where pages meet few of them, or else as few as workers.
+
+        None for discs, and where filing the points first costs less.
+        """
         cloud, optics = self.cloud, self.optics
         if not optics.single_pixels:
             return None
         spans = np.empty((len(cloud.pages), 2), np.int32)
-        bands_a_page = pixels.rows_of_pages(
-            cloud.bounds_in_world_m, self.camera, optics.pinhole, optics.width_px, optics.height_px, band_rows, spans
-        )
-        return spans if bands_a_page <= MOST_BANDS_A_PAGE else None
+        bands_a_worker = -(-optics.width_px * optics.height_px // (BAND_PIXELS * workers))
+        for bands, most_bands_a_page in ((bands_a_worker * workers, 2.0), (workers, MOST_BANDS_A_PAGE)):
+            band_rows = -(-optics.height_px // bands)
+            bands_a_page = pixels.rows_of_pages(
+                cloud.bounds_in_world_m, self.camera, optics.pinhole,
+                optics.width_px, optics.height_px, band_rows, spans,
+            )  # fmt: skip
+            if bands_a_page <= most_bands_a_page:
+                return _Plan(spans=spans, band_rows=band_rows, workers=workers)
+        return None
 
-    def draw_pixels(self, spans: I32, band_rows: int, worker: int, workers: int, scratch: "_Scratch") -> None:
-        """Draws every `workers`-th band, from `worker` on."""
+    def draw_pixels(self, plan: "_Plan", worker: int, scratch: "_Scratch") -> None:
+        """Draws this worker's bands."""
         cloud, optics = self.cloud, self.optics
-        cells, colors = scratch.for_pixels(band_rows * optics.width_px + pixels.SPARE)
+        cells, colors = scratch.for_pixels(plan.band_rows * optics.width_px + pixels.SPARE)
         pixels.draw_bands(
-            cloud.arena, cloud.pages, cloud.row_count, spans, self.camera, optics.pinhole,
-            optics.width_px, optics.height_px, band_rows, worker, workers, cells, colors,
+            cloud.arena, cloud.pages, cloud.row_count, plan.spans, self.camera, optics.pinhole,
+            optics.width_px, optics.height_px, plan.band_rows, worker, plan.workers, cells, colors,
             self.rgb.reshape(-1), self.depth_m.reshape(-1).view(np.uint32), self.index.reshape(-1),
         )  # fmt: skip
 
@@ -137,6 +146,15 @@ def _padded(width_px: int) -> int:
     return (width_px // kernels.LANES + 2) * kernels.LANES
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Who draws what of one view, pixel by pixel: worker w of n the bands w, w + n, ..."""
+
+    spans: I32  # [P, 2] see `pixels.rows_of_pages`
+    band_rows: int
+    workers: int
+
+
 class _Scratch:
     """One thread's buffers, kept from view to view: `draw_bands` leaves them as it found them."""
 
@@ -187,9 +205,8 @@ class NumbaProjector:
 
         def next_views(worker: int) -> None:
             for view in waiting:
-                band_rows = _band_rows(view.optics, 1)
-                if (spans := view.spans(band_rows)) is not None:
-                    view.draw_pixels(spans, band_rows, 0, 1, self._scratch[worker])
+                if (plan := view.plan(workers=1)) is not None:
+                    view.draw_pixels(plan, 0, self._scratch[worker])
                     continue
                 found = view.find(view.pages())
                 for band in range(view.bands):
@@ -199,11 +216,8 @@ class NumbaProjector:
 
     def _draw_together(self, view: _View) -> None:
         """Every thread draws a share of the bands, where that is needed after filing a share of the pages."""
-        band_rows = _band_rows(view.optics, self._threads)
-        if (spans := view.spans(band_rows)) is not None:
-            self._on_all_threads(
-                lambda worker: view.draw_pixels(spans, band_rows, worker, self._threads, self._scratch[worker])
-            )
+        if (plan := view.plan(self._threads)) is not None:
+            self._on_all_threads(lambda worker: view.draw_pixels(plan, worker, self._scratch[worker]))
             return
         pages = view.pages()
         found = self._on_all_threads(lambda worker: view.find(pages[worker :: self._threads]))
@@ -222,12 +236,6 @@ class NumbaProjector:
         finally:
             wait(others)  # nobody may write into the pictures after an error has left this call
         return [*(other.result() for other in others), mine]
-
-
-def _band_rows(optics: Optics, threads: int) -> int:
-    """Equally many bands for each thread, none larger than `BAND_PIXELS`."""
-    bands_a_thread = -(-optics.width_px * optics.height_px // (BAND_PIXELS * threads))
-    return -(-optics.height_px // (bands_a_thread * threads))
 
 
 def _empty_pictures(count: int, optics: Optics) -> tuple[U8, F32, I32, F32 | None]:

@@ -1,4 +1,4 @@
-"""The compiled loops for one pixel a point where pages are coherent: no records are filed, points go straight to a band.
+"""The compiled loops for one pixel a point where pages are coherent: no records filed, points go straight to a band.
 
 A band is a run of screen rows that one thread owns. It walks the pages that may touch the band, projects each into
 small arrays and lets every point fight for its pixel, key against key (see `kernels`); the winner leaves its colour

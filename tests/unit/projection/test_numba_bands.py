@@ -6,7 +6,7 @@ import pytest
 
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import look_at
-from spatia.projection import kernels
+from spatia.projection import kernels, pixels
 from spatia.projection.numba_bands import NumbaProjector
 from spatia.records.cloud import CloudSnapshot, Points, snapshot_of_points
 from spatia.records.projection import MetricSplat, Projection, ReleaseSplat
@@ -71,6 +71,34 @@ def test_two_projectors_may_work_at_once() -> None:
     for projector in projectors:
         projector.close()
     assert found[0] == found[1] == found[2] != b""
+
+
+def test_pages_all_over_the_screen_are_filed_first_and_give_the_same_bytes() -> None:
+    cloud, cameras, look = room(), views(1), MetricSplat(radius_m=0.0)
+    many, one = NumbaProjector(threads=16), NumbaProjector(threads=1)
+    assert bytes_of(many.project(cloud, cameras, look=look)) == bytes_of(one.project(cloud, cameras, look=look))
+    many.close()
+    one.close()
+
+
+def test_sizes_and_looks_may_change_from_call_to_call() -> None:
+    kept = NumbaProjector(threads=2)
+    cloud = room()
+    for cameras in (views(1), views(3).resized(width_px=50, height_px=33), views(1)):
+        for look in LOOKS:
+            fresh = NumbaProjector(threads=2)
+            expected = bytes_of(fresh.project(cloud, cameras, look=look))
+            assert bytes_of(kept.project(cloud, cameras, look=look)) == expected
+            fresh.close()
+    kept.close()
+
+
+def test_a_page_meets_the_rows_that_its_corners_span() -> None:
+    bounds = np.array([[[-1, -0.2, 4], [1, -0.1, 4]], [[5, 0, 4], [6, 1, 4]], [[-1, -1, -1], [1, 1, 1]]], np.float32)
+    spans, pinhole = np.empty((3, 2), np.int32), np.array([100, 100, 50, 40], np.float32)
+    bands_a_page = pixels.rows_of_pages(bounds, np.eye(3, 4, dtype=np.float32), pinhole, 100, 80, 10, spans)
+    assert spans.tolist() == [[34, 38], [0, -1], [0, 79]]
+    assert bands_a_page == (1 + 8) / 2
 
 
 def test_no_threads_are_refused() -> None:
