@@ -8,8 +8,9 @@ touch every page of the map.
 Our time is that of `PointMemory.insert`, with a snapshot taken just before and held: it includes sorting, merging,
 indexing and the copies of all pages that the snapshot can see. The peers: Open3D's `voxel_down_sample` of all points
 (what a pipeline does that voxelises anew), `torch.unique` over all points with means by `index_add_`, and Open3D's
-`HashMap` with the means kept by `np.add.at`. The rebuilding peers get the points in the order in which our map holds
-them, which suits their sorts and caches; `torch.unique` also in the shuffled order that a voxel hash hands out.
+`HashMap` with the means kept by `np.add.at`. Each peer gets an order that suits it: `torch.unique` the old
+ones sorted by key, which is how its own last rebuild left them, and the new ones behind; Open3D the order in which our
+map holds them. `torch.unique` is shown on the shuffled order that a voxel hash hands out as well.
 
 A machine that gets its memory from a host on first touch would measure its host, so memory is touched and given back
 before what grows.
@@ -28,6 +29,7 @@ import importlib
 import time
 
 import numpy as np
+import numpy.typing as npt
 
 from spatia.clock import WallClock
 from spatia.memory.cloud import PointMemory
@@ -174,6 +176,12 @@ class Open3dHashMap:
         np.add.at(self.sums, slots.numpy(), values)
 
 
+def key_order(positions: F32) -> npt.NDArray[np.intp]:
+    """The order in which `torch_unique` returns voxels."""
+    c = np.floor(positions.astype(np.float64) / VOXEL_M).astype(np.int64) + (1 << 20)
+    return np.argsort((c[:, 0] << 42) | (c[:, 1] << 21) | c[:, 2])
+
+
 def check(torch: ModuleType) -> None:
     """Ours and a rebuild by torch agree on voxels and means before anything is timed."""
     rng = np.random.default_rng(3)
@@ -184,8 +192,7 @@ def check(torch: ModuleType) -> None:
     ours = memory.snapshot().points()
     every = Points.joined(*frames)
     positions, colors = torch_unique(torch, every.positions_in_world, every.colors)()
-    c = np.floor(ours.positions_in_world.astype(np.float64) / VOXEL_M).astype(np.int64) + (1 << 20)
-    order = np.argsort((c[:, 0] << 42) | (c[:, 1] << 21) | c[:, 2])
+    order = key_order(ours.positions_in_world)
     np.testing.assert_allclose(ours.positions_in_world[order], positions, atol=1e-4)
     np.testing.assert_allclose(ours.colors[order], colors, atol=0.02)
 
@@ -212,7 +219,8 @@ def against_peers(report: harness.Report, n: int, rounds: int) -> None:
     o3d, torch = peer("open3d"), peer("torch")
     if torch is not None:
         check(torch)
-        cases["torch.unique of all"] = torch_unique(torch, positions, colors)
+        rebuilt = np.append(key_order(positions[: -len(new)]), np.arange(len(every) - len(new), len(every)))
+        cases["torch.unique of all"] = torch_unique(torch, positions[rebuilt], colors[rebuilt])
         shuffled = np.random.default_rng(0).permutation(len(every))
         cases["torch.unique, hash order"] = torch_unique(torch, positions[shuffled], colors[shuffled])
     if o3d is not None:
