@@ -7,13 +7,14 @@ since a path is written in the scene file itself.
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from math import isfinite
+from math import pi
 from pathlib import Path
 
 from spatia.errors import InputError, near_miss
 from spatia.records.control import Motion, Order
 
 MAX_RECORDING_BYTES = 64 * 1024 * 1024
+MAX_RECORDING_TICKS = 100_000  # from the first to the last: over an hour at 24 a second
 _AXES = tuple(field.name for field in fields(Motion))
 
 
@@ -56,6 +57,13 @@ def read_motions(path: Path) -> list[tuple[int, Motion]]:
             motions.append(_motion(line, where=f"{path}:{number}"))
         if len(motions) > 1 and motions[-1][0] <= motions[-2][0]:
             raise InputError("ticks must increase", where=f"{path}:{number}", fix="sort the lines by tick")
+        if motions and motions[-1][0] - motions[0][0] >= MAX_RECORDING_TICKS:
+            raise InputError(
+                f"tick {motions[-1][0]} is {motions[-1][0] - motions[0][0]} after the first; "
+                f"a recording spans at most {MAX_RECORDING_TICKS} ticks",
+                where=f"{path}:{number}",
+                fix="split the recording into rounds, each with its own file",
+            )
     if not motions:
         raise InputError("the recording is empty", where=str(path), fix='write lines such as {"tick": 0, "forward": 1}')
     return motions
@@ -66,12 +74,17 @@ def _motion(line: str, *, where: str) -> tuple[int, Motion]:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", where=where, fix='write {"tick": 0, "forward": 1.0}') from error
-    if not isinstance(data, dict) or not isinstance(data.get("tick"), int) or data["tick"] < 0:
+    if not isinstance(data, dict) or type(data.get("tick")) is not int or data["tick"] < 0:
         raise InputError("every line needs a tick >= 0", where=where, fix='write {"tick": 0, "forward": 1.0}')
     tick = data.pop("tick")
     for axis, value in data.items():
         if axis not in _AXES:
             raise InputError(f"unknown axis {axis!r}{near_miss(axis, _AXES)}", where=where, fix=f"use {_AXES}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            raise InputError(f"{axis} must be a finite number; got {value!r}", where=where, fix="write a number")
+        limit = pi if axis.endswith("_rad") else 1.0
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -limit <= value <= limit:
+            raise InputError(
+                f"{axis} must be a number from {-limit:.5g} to {limit:.5g}; got {value!r:.40}",
+                where=where,
+                fix="write what is walked and turned in one tick",
+            )
     return tick, Motion(**data)
