@@ -1,14 +1,18 @@
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spatia.app.session import Session, commit_ticks_of
+from spatia.app.keeper import commit_ticks_of
+from spatia.app.session import Session
 from spatia.app.state import Counts, Epoch
-from spatia.errors import StoreError
+from spatia.errors import GenerationError, StoreError
 from spatia.geom import path
+from spatia.records.cloud import Points
 from spatia.records.control import Motion
-from spatia.records.edits import AddPrimitive, Box, Recolor, Remove, Undo
+from spatia.records.edits import AddCloud, AddPrimitive, Box, OfLabel, Recolor, Remove, Undo
+from spatia.worlds.ply import write_ply
 from support.scenes_small import small_room
 
 
@@ -82,7 +86,6 @@ def test_edits_show_in_the_projection_that_conditions_the_next_clip() -> None:
 def test_an_object_is_recoloured_by_its_label() -> None:
     with Session.open(small_room()) as session:
         name, label = sorted(session.labels.items())[0]
-        from spatia.records.edits import OfLabel
 
         assert name
         touched = session.edit(Recolor(where=OfLabel(label=label), color=(255, 0, 0))).touched_count
@@ -175,3 +178,64 @@ def test_the_releases_retrieval_can_be_asked_for() -> None:
     assert references[0] == []
     assert all(references[-1])
     assert len(set(references[-1])) == len(references[-1])
+
+
+def test_a_clip_that_does_not_fit_leaves_the_world_as_it_was_and_the_session_usable() -> None:
+    with Session.open(small_room("memory.max_points=20000")) as session:
+        before = session.store.head
+        seen = session.observe()
+        with pytest.raises(GenerationError, match="max_points"):
+            session.walk(path.then(path.pan(session.start, 3.0, frames=40)))
+        assert session.world.resource(Counts).failures == 1
+        committed = session.store.head
+        assert committed is not None and before is not None
+        assert session.snapshot().row_count == committed.row_count
+        session.step(Motion(forward=0.1))
+        assert session.observe().rgb.shape == seen.rgb.shape
+
+
+def test_a_cancelled_clip_is_a_failure_whatever_stage_it_is_in() -> None:
+    with Session.open(small_room()) as session:
+        for _ in range(8):
+            session.step(Motion(yaw_rad=0.01))
+        session.cancel()
+        with pytest.raises(GenerationError, match="cancelled"):
+            session.finish()
+        assert session.covered_frames == 0
+        assert len(session.generate()) == 9
+
+
+def test_a_motion_that_is_not_finite_is_refused_before_it_moves_anything() -> None:
+    with pytest.raises(ValueError, match="yaw_rad must be a finite number"):
+        Motion(yaw_rad=float("nan"))
+
+
+def test_where_a_cloud_file_lies_does_not_change_the_world(tmp_path: Path) -> None:
+    heads = []
+    for name in ("here", "there"):
+        place = tmp_path / name
+        place.mkdir()
+        write_ply(place / "cloud.ply", Points.of(np.full((5, 3), 0.2), (200, 10, 10)))
+        with Session.open(small_room()) as session:
+            session.edit(AddCloud(path=str(place / "cloud.ply"), sha256=""))
+            heads.append(session.store.head)
+    assert heads[0] == heads[1]
+
+
+def test_a_world_begun_again_with_another_seed_is_saved_and_reopened_with_it(tmp_path: Path) -> None:
+    with Session.open(small_room()) as session:
+        session.reset(seed=99)
+        session.walk(path.dolly(session.start, 0.3, frames=9))
+        session.save(tmp_path / "world")
+    with Session.reopen(tmp_path / "world") as session:
+        assert session.scene.seed == 99
+        assert session.covered_frames == 9
+        assert len(session.walk(path.hold(session.start, frames=5))) == 5
+
+
+def test_a_closed_session_leaves_no_thread_and_no_lock(tmp_path: Path) -> None:
+    before = {thread.name for thread in threading.enumerate()}
+    with Session.open(small_room(), out=tmp_path / "world") as session:
+        session.observe()
+    assert {thread.name for thread in threading.enumerate()} <= before
+    Session.reopen(tmp_path / "world").close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from spatia.app.keeper import RetrievalSettings, WorldKeeper
 from spatia.app.production import Production, ProductionSettings, RoundResult
 from spatia.app.registry import Spec, build_estimator, build_generator, build_segmenter, check_oracles
-from spatia.app.sources import open_world
+from spatia.app.sources import open_world, reopened_world
 from spatia.clock import Clock
 from spatia.generation.inline import InlineWorker
 from spatia.generation.process import process_worker
@@ -33,11 +33,14 @@ class Parts:
 
 def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Callable[[RoundResult], None]) -> Parts:
     """Opens the world, the devices and the workers. Raises `SpatiaError` naming what is not to be had."""
-    opened = open_world(scene, with_content=store.head is None)
+    first = next(store.log(), None)
+    opened = open_world(scene, with_content=True) if first is None else reopened_world(scene, first.payload)
+    # A world goes on with the projector that it began with: another device may round otherwise.
+    projector_name = scene.projection.projector if first is None else store.fingerprint["projector"]
     check_oracles(generator=scene.generation.generator.name, estimator=scene.estimation.estimator, truth=opened.truth)
     segmenter = build_segmenter(scene.estimation.segmenter, truth=opened.truth)
     # One for each thread: a GL context belongs to the thread that made it.
-    projector = open_projector(scene.projection.projector)
+    projector = open_projector(projector_name)
     keeper = WorldKeeper(
         opened,
         store=store,
@@ -47,13 +50,14 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
             threshold=scene.generation.references.threshold,
             voxel_m=scene.generation.references.voxel_m,
             preceding_frames=scene.generation.preceding_frames,
+            fps=scene.fps,
         ),
         projector=projector,
         clock=clock,
     )
     production = Production(
         worker=_worker(scene, clock=clock),
-        open_projector=lambda: open_projector(scene.projection.projector),
+        open_projector=lambda: open_projector(projector_name),
         open_estimator=lambda projector: build_estimator(
             scene.estimation.estimator, truth=opened.truth, projector=projector
         ),

@@ -4,7 +4,10 @@ Every merge and edit is one commit. A commit's payload is data that depends on t
 hash does too; how long a stage took goes into the journal, which no hash covers.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +18,7 @@ from spatia.app.production import RoundResult, visible_voxels
 from spatia.app.sources import OpenedWorld, file_sha256
 from spatia.app.staleness import StaleRegion, without_stale
 from spatia.clock import Clock
-from spatia.errors import InputError
+from spatia.errors import InputError, SpatiaError
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
 from spatia.memory.cloud import PointMemory
@@ -27,11 +30,12 @@ from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points, X, Z
 from spatia.records.edits import AddCloud, Edit, Redo, Undo
 from spatia.records.frames import Frames
 from spatia.records.projection import MetricSplat, Projector
+from spatia.store.canonical import unpack_plain
 from spatia.store.in_memory import MemoryStore
 from spatia.store.protocol import AnyArray, CloudChange, CommitKind, Plain, WorldStore
 from spatia.worlds.ply import read_ply
 
-RELEASE_TARGET_STRIDE, RELEASE_CANDIDATE_STRIDE = 12, 4  # 2 and 6 a second at 24; spec/spatia_release.md 1.11
+RELEASE_TARGETS_HZ, RELEASE_CANDIDATES_HZ = 2.0, 6.0  # frames a second that the released code compares
 TARGET_SHRINK = 4  # targets are projected at a quarter of the size: their voxels are coarser than their pixels
 
 
@@ -42,6 +46,7 @@ class RetrievalSettings:
     threshold: float = 0.05
     voxel_m: float = 0.05
     preceding_frames: int = 9  # they precede the next clip anyway, so they are no references
+    fps: float = 24.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +57,17 @@ class Begun:
     pending: F64  # [n, 4, 4] poses that the first clip begins with
     covered: int
     clips: int
+    tick: int  # ticks and requests are counted on, so that a journal tells them apart
+    requests: int
+
+
+def commit_ticks_of(store: WorldStore) -> dict[int, int]:
+    """The tick at which each request of a recorded run was committed, by request id."""
+    return {
+        int(unpack_plain(event.payload, where="collected")["request_id"]): event.tick
+        for event in store.events()
+        if event.kind == "collected"
+    }
 
 
 class WorldKeeper:
@@ -104,9 +120,8 @@ class WorldKeeper:
         if settings.k == 0 or not len(candidates):
             return self._fresh_frames(()), ()
         if settings.metric == "shared_points":
-            numbers = self._retrieve_as_released(
-                cameras, list(candidates)[self._photo_count :: RELEASE_CANDIDATE_STRIDE]
-            )
+            walked = list(candidates)[self._photo_count :: self._stride(RELEASE_CANDIDATES_HZ)]
+            numbers = self._retrieve_as_released(cameras, walked)
             return self._fresh_frames(numbers), numbers
         # One target in every K frames, as in the paper; only those are projected.
         asked = cameras[:: settings.k]
@@ -130,16 +145,26 @@ class WorldKeeper:
             return ()
         found = retrieve_by_shared_points(
             self.snapshot().points().positions_in_world,
-            targets=cameras[::RELEASE_TARGET_STRIDE],
+            targets=cameras[:: self._stride(RELEASE_TARGETS_HZ)],
             candidates=self._archive.cameras(candidates),
             k=self._settings.k,
         )
         return tuple(candidates[position] for position in found)
 
+    def _stride(self, frames_a_second_hz: float) -> int:
+        return max(1, round(self._settings.fps / frames_a_second_hz))
+
     # -- COMMIT ---------------------------------------------------------------------------------------------------
 
     def merge(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
-        """Take a clip into the memory and the archive, and make it one commit."""
+        """Take a clip into the memory and the archive, and make it one commit.
+
+        Raises `SpatiaError` when it does not fit or the store refuses; all is then as at the commit before.
+        """
+        with self._or_as_before():
+            return self._merged(result, tick=tick)
+
+    def _merged(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
         started_s = self._clock.now_s()
         inserted = self._memory.insert(result.points)
         numbers = self._archive.add(result.archived)
@@ -170,7 +195,15 @@ class WorldKeeper:
 
     def edit(self, edit: Edit) -> CloudSnapshot:
         """Apply an edit and make it one commit. Raises `SpatiaError`, with nothing changed, where it cannot be done."""
-        cloud = _file_points(edit, max_points=self._memory.max_points) if isinstance(edit, AddCloud) else None
+        cloud = None
+        if isinstance(edit, AddCloud):
+            cloud = _file_points(edit, max_points=self._memory.max_points)
+            # What is committed names the file by its content; where it lay is no part of the world.
+            edit = replace(edit, path="", sha256=file_sha256(Path(edit.path)))
+        with self._or_as_before():
+            return self._edited(edit, cloud)
+
+    def _edited(self, edit: Edit, cloud: Points | None) -> CloudSnapshot:
         self._last_edit = result = self._memory.apply(edit, cloud=cloud)
         self._note_stale(result.patch, len(self._archive))
         # Undo and redo are found again by going through the edits before them.
@@ -185,7 +218,9 @@ class WorldKeeper:
     def reset(self, seed: int) -> tuple[CloudSnapshot, F64]:
         """Begin the world again, in a store of its own in RAM."""
         head = self._store.load_cloud(0)
-        self._store = MemoryStore(settings=self._store.settings | {"seed": seed}, fingerprint=self._store.fingerprint)
+        settings = self._store.settings
+        scene = json.loads(settings["scene"]) | {"seed": seed}
+        self._store = MemoryStore(settings=settings | {"scene": json.dumps(scene)}, fingerprint=self._store.fingerprint)
         self._memory = PointMemory.restore(
             voxel_m=head.voxel_m,
             max_points=self._memory.max_points,
@@ -217,12 +252,16 @@ class WorldKeeper:
         return self._stage_s
 
     def begun(self) -> Begun:
+        tick = max((event.tick + 1 for event in self._store.events()), default=0)
+        requests = max((request_id + 1 for request_id in commit_ticks_of(self._store)), default=0)
         covered = len(self._archive) - self._photo_count
         if covered == 0:
-            return Begun(pose=self._opened.start, pending=self._opened.start[None], covered=0, clips=0)
+            start = self._opened.start
+            return Begun(pose=start, pending=start[None], covered=0, clips=0, tick=tick, requests=requests)
         pose = self._archive.last(1).cameras.world_from_camera[0]
         clips = sum(clip.clip != INITIAL_CLIP for clip in self._archive.clips)
-        return Begun(pose=pose, pending=np.empty((0, 4, 4)), covered=covered, clips=clips)
+        pending = np.empty((0, 4, 4))
+        return Begun(pose=pose, pending=pending, covered=covered, clips=clips, tick=tick, requests=requests)
 
     def close(self) -> None:
         self._store.close()
@@ -246,7 +285,11 @@ class WorldKeeper:
             photos = _archived_photos(self._opened.frames, voxel_m=self._settings.voxel_m)
             self._photo_count = len(self._archive.add(photos))
             arrays = photos.to_arrays()
-        payload = {"points_total": self._memory.alive_count, "start": self._opened.start.tolist()}
+        payload = {
+            "points_total": self._memory.alive_count,
+            "start": self._opened.start.tolist(),
+            "lens": plain(self._opened.intrinsics),
+        }
         self._store.commit("initial", payload, cloud=CloudChange.of(self.snapshot()), arrays=arrays)
 
     def _commit(self, kind: CommitKind, payload: dict[str, Plain], *, arrays: dict[str, AnyArray]) -> None:
@@ -255,7 +298,19 @@ class WorldKeeper:
         changed = CloudChange.of(self.snapshot(), self._memory.pages_changed_since(since))
         self._store.commit(kind, payload, cloud=changed, arrays=arrays)
 
+    @contextmanager
+    def _or_as_before(self) -> Iterator[None]:
+        """Memory, archive and store move together: after an error all three stand at the last commit."""
+        try:
+            yield
+        except SpatiaError:
+            self._restore()
+            raise
+
     def _restore(self) -> None:
+        self._archive = self._new_archive()
+        self._photo_count = 0
+        self._stale.clear()
         history = History()
         number = 0
         for info in self._store.log():

@@ -26,7 +26,7 @@ from spatia.memory.voxel_set import VoxelSet
 from spatia.records.arrays import F32, U8, Bool
 from spatia.records.cloud import CloudSnapshot, Points
 from spatia.records.frames import Frames
-from spatia.records.generation import ClipRequest, Failure, Progress
+from spatia.records.generation import Cancelled, ClipRequest, Failure, Progress
 from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator
 from spatia.records.projection import Look, Projection, Projector
 
@@ -103,6 +103,7 @@ class Production:
         self._orders: Inbox[RoundOrder] = Inbox(max_items=2, when_full="reject")
         self._results: Inbox[RoundResult | Failure] = Inbox(max_items=4, when_full="block")
         self._stage = "waiting"
+        self._cancelled_id = -1
         self._thread = threading.Thread(target=self._run, name="spatia-production", daemon=True)
         self._thread.start()
 
@@ -120,6 +121,8 @@ class Production:
         return Progress(request_id=request_id, stage=self._stage, done=0, total=1)
 
     def cancel(self, request_id: int) -> None:
+        """Ask for a failure of kind "cancelled": after the stage that runs, or within one step of a generator."""
+        self._cancelled_id = request_id
         self._worker.cancel(request_id)
 
     def close(self, *, deadline_s: float = 10.0) -> None:
@@ -152,6 +155,10 @@ class Production:
                     self._open(opened)
                     ready = True
                 answer: RoundResult | Failure = self._produce(order)
+            except Cancelled:
+                answer = Failure(
+                    request_id=order.request_id, epoch=order.epoch, kind="cancelled", message="it was no longer wanted"
+                )
             except Exception as error:  # noqa: BLE001 - a worker's failure is data until COLLECT looks at it
                 answer = Failure(
                     request_id=order.request_id,
@@ -168,7 +175,7 @@ class Production:
 
     def _produce(self, order: RoundOrder) -> RoundResult | Failure:
         stage_s: dict[str, float] = {}
-        projection = self._timed(stage_s, "project", lambda: self._project(order))
+        projection = self._timed(order, stage_s, "project", lambda: self._project(order))
         request = ClipRequest(
             request_id=order.request_id,
             epoch=order.epoch,
@@ -182,7 +189,7 @@ class Production:
             prompt=order.prompt,
             deadline_s=order.deadline_s,
         )
-        clip = self._timed(stage_s, "generate", lambda: self._generate(request))
+        clip = self._timed(order, stage_s, "generate", lambda: self._generate(request))
         if isinstance(clip, Failure):
             return clip
         first = len(order.preceding)
@@ -197,6 +204,8 @@ class Production:
         if not self._worker.submit(request):
             raise RuntimeError("the generation worker already has a request; one round at a time")
         while True:
+            if self._cancelled_id == request.request_id:
+                self._worker.cancel(request.request_id)  # again: the worker may not have had it the first time
             answer = self._worker.take(timeout_s=ANSWER_POLL_S)
             if isinstance(answer, Failure):
                 return answer
@@ -212,18 +221,20 @@ class Production:
         estimated = sorted({*range(0, count, stride), *range(max(0, count - tail), count)})
         chosen = np.array(estimated, dtype=np.intp)
         seen = Frames(rgb=frames.rgb[chosen], cameras=frames.cameras[chosen], time_s=frames.time_s[chosen])
-        moving = self._timed(stage_s, "segment", lambda: self._segmenter.segment(seen, cloud=order.snapshot))
-        geometry = self._timed(stage_s, "estimate", lambda: self._estimator.estimate(seen, cloud=order.snapshot))
+        moving = self._timed(order, stage_s, "segment", lambda: self._segmenter.segment(seen, cloud=order.snapshot))
+        geometry = self._timed(order, stage_s, "estimate", lambda: self._estimator.estimate(seen, cloud=order.snapshot))
         static_depth_m = np.where(moving, np.float32(0), geometry.depth_m)
         fused = [i for i, frame in enumerate(estimated) if frame % stride == 0]
-        points = self._timed(stage_s, "unproject", lambda: self._points(seen, geometry, moving, fused, order.clip))
+        points = self._timed(
+            order, stage_s, "unproject", lambda: self._points(seen, geometry, moving, fused, order.clip)
+        )
         nothing = VoxelSet.empty(voxel_m=self._settings.retrieval_voxel_m)
         visible = [nothing] * count
         for i in fused:
             visible[estimated[i]] = visible_voxels(
                 static_depth_m[i], geometry.cameras[i : i + 1], voxel_m=self._settings.retrieval_voxel_m
             )
-        frame_sha256, projection_sha256 = self._timed(stage_s, "hash", lambda: _hashes(frames, projection, new))
+        frame_sha256, projection_sha256 = self._timed(order, stage_s, "hash", lambda: _hashes(frames, projection, new))
         result = RoundResult(
             order=order,
             archived=ArchivedClip(
@@ -240,7 +251,7 @@ class Production:
             projection_sha256=projection_sha256,
             stage_s=stage_s,
         )
-        self._timed(stage_s, "preview", lambda: self._preview(result))
+        self._timed(order, stage_s, "preview", lambda: self._preview(result))
         return result
 
     def _points(self, seen: Frames, geometry: Geometry, moving: Bool, fused: list[int], clip: int) -> Points:
@@ -258,7 +269,9 @@ class Production:
             max_depth_m=self._settings.max_depth_m,
         )
 
-    def _timed(self, stage_s: dict[str, float], stage: str, work: Callable[[], R]) -> R:
+    def _timed(self, order: RoundOrder, stage_s: dict[str, float], stage: str, work: Callable[[], R]) -> R:
+        if self._cancelled_id == order.request_id:
+            raise Cancelled
         self._stage = stage
         started_s = self._clock.now_s()
         done = work()

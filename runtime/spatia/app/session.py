@@ -1,6 +1,7 @@
 """`Session`: the runtime embedded in a program. The caller owns the loop; everything here is the main thread's."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from spatia.app.fingerprint import fingerprint
 from spatia.app.journal import packed
 from spatia.app.production import RoundResult
 from spatia.app.state import Cloud, Counts, Epoch, Trajectory, Walker
-from spatia.app.systems import Remembering, Rounds, RoundSettings, Walking, is_idle
+from spatia.app.systems import Committed, Remembering, Rounds, RoundSettings, Walking, is_idle
 from spatia.clock import Clock, WallClock
 from spatia.control.walk import WALKING_SPEED_M_PER_S
 from spatia.ecs import App, Change, Commands, Frame, Stage, World
@@ -30,11 +31,10 @@ from spatia.records.edits import Edit
 from spatia.records.frames import Frames
 from spatia.records.generation import Failure, Progress
 from spatia.records.projection import MetricSplat
-from spatia.scene.load import load_scene
+from spatia.scene.load import load_scene, saved_scene
 from spatia.scene.schema import Scene
-from spatia.store.canonical import unpack_plain
 from spatia.store.copy import copy_world
-from spatia.store.folder import create
+from spatia.store.folder import create, open_store
 from spatia.store.in_memory import MemoryStore
 from spatia.store.protocol import WorldStore
 from spatia.streams import Streams
@@ -81,8 +81,8 @@ class Session:
         self._parts = build_parts(scene, store=store, clock=clock or WallClock(), preview=preview)
         self._keeper = self._parts.keeper
         self._source = ScriptSource()
-        self._app = App(journal=self._journal)
-        self._last = self._set_out()
+        self._app = App(journal=self._journal).add(Stage.POLL, self._set_out)
+        self._last = self._app.simulate()
         self._app.install(
             Walking(self._source, fps=scene.fps, speed_m_per_s=WALKING_SPEED_M_PER_S, record=self._record),
             Rounds(
@@ -109,8 +109,29 @@ class Session:
         """A session on a scene or a scene file; with `out` its world is kept in that new folder as it grows."""
         if not isinstance(scene, Scene):
             scene = load_scene(Path(scene), overrides, allow_outside=True).scene
-        store = None if out is None else create(Path(out), settings=scene_settings(scene))
-        return cls(scene, store=store)
+        if out is None:
+            return cls(scene)
+        marks = fingerprint(projector=scene.projection.projector)
+        return cls._on(create(Path(out), settings=scene_settings(scene), fingerprint=marks), scene)
+
+    @classmethod
+    def reopen(cls, world: Path | str) -> Self:
+        """Go on with a world that `save` or ``open(out=…)`` wrote. Raises `StoreError` for a folder that is none."""
+        store = open_store(Path(world))
+        try:
+            scene = saved_scene(store.settings["scene"], where=str(world))
+        except BaseException:
+            store.close()
+            raise
+        return cls._on(store, scene)
+
+    @classmethod
+    def _on(cls, store: WorldStore, scene: Scene) -> Self:
+        try:
+            return cls(scene, store=store)
+        except BaseException:
+            store.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -122,8 +143,10 @@ class Session:
 
     def close(self) -> None:
         """Stop the workers and give the world back. What was committed stays; closing twice is harmless."""
-        self._parts.production.close()
-        self._keeper.close()
+        with ExitStack() as closing:
+            closing.callback(self._keeper.close)
+            closing.callback(self._parts.projector.close)
+            closing.callback(self._parts.production.close)
 
     # -- what an agent does ---------------------------------------------------------------------------------------
 
@@ -200,18 +223,18 @@ class Session:
         self._source.push(order)
         while not (self._source.exhausted and is_idle(self._app.world)):
             self.tick()
-            yield from self._last.read(RoundResult)
-            for failure in self._last.read(Failure):
-                raise _error_of(failure)
+            yield from (committed.result for committed in self._last.read(Committed))
+            self._raise_failure()
 
     def tick(self) -> None:
         """One fixed step of the walk."""
         self._last = self._app.step()
 
     def finish(self) -> None:
-        """Tick until nothing is in flight or owed."""
+        """Tick until nothing is in flight or owed. Raises `GenerationError` for a clip that failed meanwhile."""
         while not is_idle(self._app.world):
             self.tick()
+            self._raise_failure()
 
     def cancel(self) -> None:
         """Ask for the clip in the making to be given up; it comes back as a failure."""
@@ -274,23 +297,26 @@ class Session:
         self._source.push(order)
         while not self._source.exhausted:
             self.tick()
-        for failure in self._last.read(Failure):
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        failure = self._last.last(Failure)
+        if failure is not None:
             raise _error_of(failure)
 
-    def _set_out(self) -> Frame:
-        """The first tick: puts the resources and the walker where the world has them."""
+    def _set_out(self, world: World, frame: Frame, commands: Commands) -> None:
+        """In the first tick, put the resources and the walker where the world has them."""
+        if world.has_resource(Epoch):
+            return
         begun = self._keeper.begun()
-
-        def set_out(world: World, frame: Frame, commands: Commands) -> None:
-            commands.put(Epoch())
-            commands.put(Counts())
-            commands.put(Streams(seed=self._scene.seed))
-            commands.put(Cloud(snapshot=self._keeper.snapshot()))
-            shown = len(begun.pending)
-            commands.put(Trajectory(poses=begun.pending, covered=begun.covered, clips=begun.clips, shown=shown))
-            commands.spawn(Walker(world_from_camera=begun.pose, intrinsics=self._parts.intrinsics))
-
-        return App(world=self._app.world, journal=self._journal).add(Stage.POLL, set_out).simulate()
+        world.tick = begun.tick
+        commands.put(Epoch())
+        commands.put(Counts(requests=begun.requests))
+        commands.put(Streams(seed=self._scene.seed))
+        commands.put(Cloud(snapshot=self._keeper.snapshot()))
+        shown = len(begun.pending)
+        commands.put(Trajectory(poses=begun.pending, covered=begun.covered, clips=begun.clips, shown=shown))
+        commands.spawn(Walker(world_from_camera=begun.pose, intrinsics=self._parts.intrinsics))
 
     def _journal(self, tick: int, changes: tuple[Change, ...]) -> None:
         if changes:
@@ -298,15 +324,6 @@ class Session:
 
     def _record(self, tick: int, order: Order) -> None:
         self.store.append_events([(tick, "order", packed(order))])
-
-
-def commit_ticks_of(store: WorldStore) -> dict[int, int]:
-    """The tick at which each request of a recorded run was committed, by request id."""
-    return {
-        int(unpack_plain(event.payload, where="collected")["request_id"]): event.tick
-        for event in store.events()
-        if event.kind == "collected"
-    }
 
 
 def scene_settings(scene: Scene) -> dict[str, Any]:

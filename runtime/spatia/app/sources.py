@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from math import radians
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +43,22 @@ class OpenedWorld:
     labels: dict[str, int]
 
 
+def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
+    """The world of a store, from the payload of its first commit: no file that the scene names is asked again."""
+    lens = {name: payload["lens"][name] for name in Intrinsics.__dataclass_fields__}
+    truth = procedural_world(scene.world.name) if isinstance(scene.world, ProceduralWorld) else None
+    return OpenedWorld(
+        memory=PointMemory(voxel_m=scene.memory.voxel_m, max_points=scene.memory.max_points),
+        frames=None,
+        start=np.array(payload["start"], dtype=np.float64),
+        intrinsics=Intrinsics(**lens),
+        truth=truth,
+        labels={} if truth is None else truth.labels(),
+    )
+
+
 def open_world(scene: Scene, *, with_content: bool) -> OpenedWorld:
-    """The world of a scene; without its content where a store brings that back.
+    """The world of a scene; without its content where only the start of the walk matters.
 
     Raises `InputError` for data that cannot be read and `SceneError` for what this version cannot begin from.
     """

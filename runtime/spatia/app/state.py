@@ -22,11 +22,7 @@ class InFlight:
     """Component of a request that a worker has."""
 
     request_id: int
-    epoch: int
-    submitted_tick: int
-    due_tick: int
-    first_frame: int  # number in the walk of the first new frame
-    new_frame_count: int
+    due_tick: int  # when a lockstep run waits for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

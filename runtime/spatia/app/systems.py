@@ -19,7 +19,7 @@ from spatia.app.production import Production, RoundOrder, RoundResult
 from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.control.walk import step_pose
 from spatia.ecs import App, Commands, Frame, Stage, World
-from spatia.errors import GenerationError
+from spatia.errors import GenerationError, SpatiaError
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
 from spatia.records.cloud import CloudSnapshot
@@ -41,6 +41,13 @@ class RoundDue:
 
     round: Round
     new_poses: F64  # [n, 4, 4] of the new frames, unpadded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Committed:
+    """Mail from COMMIT to whoever looks at the tick: a clip that the world now holds."""
+
+    result: RoundResult
 
 
 class Walking:
@@ -209,16 +216,7 @@ class Rounds:
         for order in frame.read(RoundOrder):
             if not self._production.submit(order):
                 raise GenerationError("the production queue is full", fix="wait for the round in flight")
-            commands.spawn(
-                InFlight(
-                    request_id=order.request_id,
-                    epoch=order.epoch,
-                    submitted_tick=world.tick,
-                    due_tick=world.tick + order.new_frame_count,
-                    first_frame=world.resource(Trajectory).covered,
-                    new_frame_count=order.new_frame_count,
-                )
-            )
+            commands.spawn(InFlight(request_id=order.request_id, due_tick=world.tick + order.new_frame_count))
 
     def collect(self, world: World, frame: Frame, commands: Commands) -> None:
         for entity, request in world.query(InFlight):
@@ -264,7 +262,13 @@ class Remembering:
     def commit(self, world: World, frame: Frame, commands: Commands) -> None:
         trajectory = frame.last(Trajectory) or world.resource(Trajectory)
         for result in frame.read(RoundResult):
-            commands.put(Cloud(snapshot=self._keeper.merge(result, tick=world.tick)))
+            try:
+                snapshot = self._keeper.merge(result, tick=world.tick)
+            except SpatiaError as error:
+                frame.send(_not_kept(result.order, error))
+                continue
+            frame.send(Committed(result=result))
+            commands.put(Cloud(snapshot=snapshot))
             new = result.order.new_frame_count
             left = trajectory.poses[new:]
             trajectory = replace(
@@ -294,3 +298,7 @@ class Remembering:
                 commands.insert(entity, replace(walker, world_from_camera=start))
         if tallies := frame.read(Counts):
             commands.put(sum(tallies, start=world.resource(Counts)))
+
+
+def _not_kept(order: RoundOrder, error: SpatiaError) -> Failure:
+    return Failure(request_id=order.request_id, epoch=order.epoch, kind="not kept", message=str(error))

@@ -32,10 +32,10 @@ _PRESENTED = tuple(stage for stage in Stage if stage > Stage.COMMIT)
 
 
 class App:
-    """A World and its systems. Two Apps share nothing, unless one is made to go on with the other's World."""
+    """A World and its systems. Two Apps share nothing."""
 
-    def __init__(self, *, world: World | None = None, journal: Journal | None = None) -> None:
-        self.world = World() if world is None else world
+    def __init__(self, *, journal: Journal | None = None) -> None:
+        self.world = World()
         self._systems: dict[Stage, list[System]] = {stage: [] for stage in Stage}
         self._instruments: list[Instrument] = []
         self._journal = journal

@@ -1,6 +1,7 @@
 """Orders to the runtime as data: what a person, a script or an agent wants in a tick. A run is replayed from these."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,11 @@ class Motion:
     up: float = 0.0
     yaw_rad: float = 0.0  # turn to the right in this tick, about the vertical
     pitch_rad: float = 0.0  # look up in this tick
+
+    def __post_init__(self) -> None:
+        for axis in ("forward", "right", "up", "yaw_rad", "pitch_rad"):
+            if not isfinite(getattr(self, axis)):
+                raise ValueError(f"{axis} must be a finite number; got {getattr(self, axis)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
