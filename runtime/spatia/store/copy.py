@@ -1,4 +1,4 @@
-"""One world into another store: every commit again, so the hashes prove the copy."""
+"""One world into another store: every commit again with its events, so the hashes prove the copy."""
 
 import numpy as np
 
@@ -8,7 +8,9 @@ from spatia.store.protocol import CloudChange, WorldStore
 
 def copy_world(source: WorldStore, target: WorldStore) -> None:
     """Raises `StoreError` when a copied commit does not come out with the hash of its original."""
-    target.append_events((event.tick, event.kind, event.payload) for event in source.events())
+    events: dict[int, list[tuple[int, str, bytes]]] = {}
+    for event in source.events():
+        events.setdefault(event.commit, []).append((event.tick, event.kind, event.payload))
     for info in source.log():
         saved = source.load_cloud(info.number)
         change = CloudChange(
@@ -18,6 +20,7 @@ def copy_world(source: WorldStore, target: WorldStore) -> None:
             page_index=np.arange(len(saved.pages), dtype=np.int32),
             words=saved.pages,
         )
+        target.append_events(events.get(info.number, []))
         made = target.commit(info.kind, info.payload, cloud=change, arrays=source.load_arrays(info.number))
         if made.hash != info.hash:
             raise StoreError(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spatia.errors import StoreError
+from spatia.store.copy import copy_world
 from spatia.store.folder import create, open_store
 from support.store_samples import cloud_change, page_words
 
@@ -311,3 +312,14 @@ def test_a_damaged_database_gives_store_errors_only_and_costs_no_blob(world: Pat
             (world / log).unlink(missing_ok=True)
     assert opened > 20
     assert blobs_of(world) == blobs
+
+
+def test_a_copy_has_the_journal_of_the_original(world: Path, tmp_path: Path) -> None:
+    with open_store(world) as store:
+        store.append_events([(3, "order", b"\x01"), (4, "order", b"\x02")])
+        store.commit("edit", {}, cloud=cloud_change({0: 5}, page_count=2))
+        with create(tmp_path / "copy", settings={}) as copied:
+            copy_world(store, copied)
+            assert list(copied.events()) == list(store.events())
+            assert list(copied.log()) == list(store.log())
+        assert {event.commit for event in store.events()} == {0, 3}
