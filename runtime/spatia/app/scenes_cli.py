@@ -1,14 +1,15 @@
 """What `spatia scene …` does."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
+from spatia.app.registry import build_segmenter, check_oracles
 from spatia.app.run import round_poses
 from spatia.app.sources import open_world
 from spatia.errors import InputError
 from spatia.scene.load import load_scene
+from spatia.scene.schema import RgbdWorld
 from spatia.scene.schema_edits import to_edit
 from spatia.trajectory.rounds import plan_rounds
 
@@ -50,25 +51,29 @@ def write_template(path: Path) -> None:
 
 
 def describe(path: Path, overrides: list[str]) -> str:
-    """Reads all that `run` reads before the first frame; raises the same errors."""
+    """Reads what `run` reads before the first frame; raises the same errors.
+
+    Of an RGB-D folder's pictures only the size is read, and no device is opened.
+    """
     loaded = load_scene(path, overrides, allow_outside=True)
     scene = loaded.scene
-    opened = open_world(scene, with_content=False)
+    opened = open_world(scene, with_content=not isinstance(scene.world, RgbdWorld))
+    check_oracles(generator=scene.generation.generator.name, estimator=scene.estimation.estimator, truth=opened.truth)
+    build_segmenter(scene.estimation.segmenter, truth=opened.truth)
     rounds = list(round_poses(scene, start=opened.start, where=loaded.where))
     for number, scene_round in enumerate(scene.rounds):
         for position, edit in enumerate(scene_round.edits):
             to_edit(edit, opened.labels, where=loaded.where("rounds", number, "edits", position))
-    clips = Counter[str]()
-    covered = 0
-    for poses in rounds:
-        generation = scene.generation
+    clips = covered = 0
+    for poses in rounds:  # each ends with a clip, however short: the next one has another prompt
         planned = plan_rounds(
             covered + len(poses),
-            first=generation.first_frames,
-            later=generation.clip_frames,
-            preceding=generation.preceding_frames,
+            already_generated=covered,
+            first=scene.generation.first_frames,
+            later=scene.generation.clip_frames,
+            preceding=scene.generation.preceding_frames,
         )
-        clips["clips"] += sum(round_.stop > covered for round_ in planned)
+        clips += len(planned)
         covered += len(poses)
     lens = opened.intrinsics
     length_m = float(np.linalg.norm(np.diff(np.concatenate(rounds)[:, :3, 3], axis=0), axis=1).sum())
@@ -77,5 +82,5 @@ def describe(path: Path, overrides: list[str]) -> str:
         f"{path}: ok\n  {scene.name}: world {scene.world.kind}, {lens.width_px}x{lens.height_px}, "
         f"generator {scene.generation.generator.name}\n"
         f"  {len(rounds)} rounds, {covered} frames ({covered / scene.fps:.1f} s), {length_m:.1f} m, "
-        f"at least {clips['clips']} clips, {edits} edits"
+        f"{clips} clips, {edits} edits"
     )

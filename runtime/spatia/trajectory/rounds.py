@@ -35,16 +35,21 @@ class Round:
 
 
 def plan_rounds(
-    total_frames: int, *, first: int = PAPER_FIRST, later: int = LATER, preceding: int = PRECEDING
+    total_frames: int,
+    *,
+    already_generated: int = 0,
+    first: int = PAPER_FIRST,
+    later: int = LATER,
+    preceding: int = PRECEDING,
 ) -> tuple[Round, ...]:
-    """The rounds of a walk of `total_frames` poses. Only the last may be short.
+    """The rounds, counted from 0, that end a walk of `total_frames` poses at once. Only the last may be short.
 
     Raises `SceneError` for lengths that no model could be given.
     """
     if total_frames < 1:
         raise SceneError(f"a walk needs at least one frame; got {total_frames}", where="total_frames")
     rounds: list[Round] = []
-    done = 0
+    done = already_generated
     while done < total_frames:
         planned = next_round(done, total_frames, index=len(rounds), first=first, later=later, preceding=preceding)
         rounds.append(planned)
