@@ -17,6 +17,8 @@ from spatia.version import __version__
 
 MIN_FREE_GB = 2.0
 State = Literal["ok", "optional", "missing"]
+INSTALL_MODELS = "pip install 'spatia-runtime[models]'"
+REPAIR = "pip install --force-reinstall "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +86,16 @@ def _opengl() -> list[Finding]:
 
 
 def _codecs() -> list[Finding]:
-    import av
-
+    try:
+        import av
+    except ImportError as error:
+        return [Finding(name="av", state="missing", found=f"broken: {error}", fix=REPAIR + "av")]
     findings = []
     for codec, use in (("libx264", "walk.mp4"), ("ffv1", "lossless clips in a world")):
         if codec in av.codecs_available:
             findings.append(Finding(name=codec, state="ok", found=f"PyAV {av.__version__}"))
         else:
-            findings.append(
-                Finding(name=codec, state="missing", found=f"needed for {use}", fix="pip install --force-reinstall av")
-            )
+            findings.append(Finding(name=codec, state="missing", found=f"needed for {use}", fix=REPAIR + "av"))
     return findings
 
 
@@ -101,12 +103,14 @@ def _networks() -> list[Finding]:
     findings = []
     for package in ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors"):
         if importlib.util.find_spec(package) is None:
-            fix = "pip install 'spatia-runtime[models]'"
-            findings.append(
-                Finding(name=package, state="optional", found="not installed; for neural generators", fix=fix)
-            )
-        else:
+            found = "not installed; for neural generators"
+            findings.append(Finding(name=package, state="optional", found=found, fix=INSTALL_MODELS))
+            continue
+        try:
             findings.append(Finding(name=package, state="ok", found=importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            found = "broken: it can be found but has no version"
+            findings.append(Finding(name=package, state="optional", found=found, fix=REPAIR + package))
     return findings
 
 
@@ -114,10 +118,12 @@ def _gpu() -> list[Finding]:
     cpu = Finding(name="GPU", state="optional", found="none found; everything but neural generation runs without one")
     if importlib.util.find_spec("torch") is None:
         driver = shutil.which("nvidia-smi")
-        fix = "pip install 'spatia-runtime[models]' to use it" if driver else ""
+        fix = f"{INSTALL_MODELS} to use it" if driver else ""
         return [Finding(name="GPU", state="optional", found="NVIDIA driver found", fix=fix)] if driver else [cpu]
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:  # a library or a file of it is missing
+        return [Finding(name="GPU", state="optional", found=f"broken: torch: {error}", fix=REPAIR + "torch")]
     if not torch.cuda.is_available():
         return [cpu]
     memory_gb = torch.cuda.get_device_properties(0).total_memory / 1e9
