@@ -5,8 +5,6 @@ from typing import Annotated, Optional
 
 import typer
 
-from spatia.errors import SpatiaError
-
 app = typer.Typer(
     help="Walk through a world that is remembered in 3D and generated as you go.",
     no_args_is_help=True,
@@ -178,6 +176,3 @@ def path_of(
     from spatia.app.paths_cli import write_scene_path
 
     typer.echo(f"{write_scene_path(scene, overrides or [], out)} poses in {out}")
-
-
-__all__ = ["SpatiaError", "app"]

@@ -52,7 +52,8 @@ def _run(open_run: Callable[[Callable[[ClipProgress], None]], SceneRun]) -> None
             bars.update(walk, note=f"clip: {clip.stage} {clip.done}/{clip.total}")
 
         with open_run(waiting) as run, _gentle_interrupt(console) as interrupted:
-            bars.update(walk, description="walking", total=run.total_frames, completed=run.session.covered_frames)
+            total = run.total_frames
+            bars.update(walk, description="walking", total=total, completed=run.session.covered_frames)
             for result in run.execute():
                 bars.update(walk, completed=run.session.covered_frames, note="")
                 console.print(
@@ -61,7 +62,7 @@ def _run(open_run: Callable[[Callable[[ClipProgress], None]], SceneRun]) -> None
                 )
                 if interrupted():
                     break
-            complete = run.session.covered_frames >= run.total_frames
+            complete = run.session.covered_frames >= total
             record = _finish(run, bars)
     _say(console, run.folder, record, complete=complete)
 

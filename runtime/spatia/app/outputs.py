@@ -21,7 +21,7 @@ from spatia.store.protocol import CommitInfo, WorldStore
 
 MOMENTS = 3  # frames of each clip that the report shows
 IDENTICAL_DB = 100.0  # stands for the infinite PSNR of equal frames, which JSON cannot say
-LOOP_TOLERANCE = 1e-9  # a path that closes returns to the very same pose
+LOOP_TOLERANCE = 1e-9  # on each entry of a pose (metres, rotation): a path that closes returns to the very same one
 
 Report = Callable[[str, int, int], None]  # what is being written, done, total
 
@@ -43,7 +43,11 @@ def write_outputs(folder: RunFolder, session: Session, *, report: Report) -> dic
 
 
 def run_record(session: Session, clips: list[CommitInfo]) -> dict[str, Any]:
-    """The content of run.json. All but `stage_s`, `command` and `fingerprint` depends on scene and seed alone."""
+    """The content of run.json.
+
+    Of a lockstep run all but `stage_s`, `command` and `fingerprint` depends on scene and seed alone; of a live one also
+    on when its clips were ready.
+    """
     store = session.store
     stage_s = _stage_s(session)
     return {

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from spatia.geom.pose import F64
-from spatia.records.arrays import U8
+from spatia.records.arrays import F32, U8
 from spatia.records.cloud import Points
 
 BACKGROUND = (20, 22, 28)
@@ -24,7 +24,7 @@ class Extent:
     high_z_m: float
 
     @classmethod
-    def around(cls, positions_in_world: np.ndarray, poses: F64, *, margin_m: float = 0.5) -> "Extent":
+    def around(cls, positions_in_world: F32, poses: F64, *, margin_m: float = 0.5) -> "Extent":
         """All cameras and nearly all points: stray far ones do not shrink the picture."""
         eyes = poses[:, :3, 3]
         low, high = eyes.min(axis=0), eyes.max(axis=0)

@@ -159,12 +159,11 @@ def round_poses(scene: Scene, *, start: F64, where: Where = dotted) -> Iterator[
     """The new poses [T, 4, 4] of each round of a scene, the first with the start. Raises `SpatiaError` at a segment."""
     walked = start[None]
     for number, scene_round in enumerate(scene.rounds):
-        if scene_round.path is not None:
-            where_of = [where("rounds", number, "path", i) for i in range(len(scene_round.path))]
-            new = new_poses(scene_round.path, walked, where_of=where_of)
-        else:
-            assert scene_round.input is not None  # the schema demands one of the two
+        if scene_round.input is not None:
             new = recorded_poses(scene_round.input, start=walked[-1], fps=scene.fps)
+        else:
+            path = scene_round.path or ()  # the schema demands one of the two
+            new = new_poses(path, walked, where_of=[where("rounds", number, "path", i) for i in range(len(path))])
         yield np.concatenate([walked, new]) if number == 0 else new
         walked = np.concatenate([walked, new])
 
