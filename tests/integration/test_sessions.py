@@ -239,3 +239,13 @@ def test_a_closed_session_leaves_no_thread_and_no_lock(tmp_path: Path) -> None:
         session.observe()
     assert {thread.name for thread in threading.enumerate()} <= before
     Session.reopen(tmp_path / "world").close()
+
+
+def test_a_new_walk_begins_in_a_saved_world(tmp_path: Path) -> None:
+    with Session.open(small_room(), out=tmp_path / "first") as session:
+        session.walk(path.dolly(session.start, 0.3, frames=9))
+        known = session.snapshot().points()
+    saved = (f"world={{kind: saved, path: {tmp_path / 'first'}}}", "generation.generator.name=reprojection")
+    with Session.open(small_room(*saved, "estimation={estimator: completion}")) as session:
+        np.testing.assert_array_equal(session.snapshot().points().positions_in_world, known.positions_in_world)
+        assert len(session.walk(path.hold(session.start, frames=5))) == 5

@@ -72,4 +72,5 @@ SEGMENTERS: dict[str, Callable[[TrueScene | None], DynamicSegmenter]] = {
     "none": lambda truth: NoSegmenter(),
     "oracle": lambda truth: OracleSegmenter(_known(truth, "estimation.segmenter")),
 }
-NEURAL: frozenset[str] = frozenset()  # names of generators that are networks; the report says which kind made a walk
+# Names of generators that are networks: the report says which kind made a walk.
+NEURAL: frozenset[str] = frozenset()

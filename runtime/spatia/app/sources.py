@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from spatia.errors import InputError, SceneError
+from spatia.errors import InputError, SceneError, StoreError
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.given import GivenDepth
 from spatia.geom.camera import Cameras, Intrinsics
@@ -24,6 +24,7 @@ from spatia.records.geometry import Geometry
 from spatia.records.truth import TrueScene
 from spatia.scene.build_paths import intrinsics_of, start_pose_of
 from spatia.scene.schema import Camera, Lens, PhotoWorld, PlyWorld, ProceduralWorld, RgbdWorld, SavedWorld, Scene
+from spatia.store.folder import open_store
 from spatia.worlds.ply import read_ply
 from spatia.worlds.procedural import procedural_world
 from spatia.worlds.rgbd_folder import RgbdFrame, open_rgbd_folder
@@ -45,13 +46,12 @@ class OpenedWorld:
 
 def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
     """The world of a store, from the payload of its first commit: no file that the scene names is asked again."""
-    lens = {name: payload["lens"][name] for name in Intrinsics.__dataclass_fields__}
     truth = procedural_world(scene.world.name) if isinstance(scene.world, ProceduralWorld) else None
     return OpenedWorld(
         memory=PointMemory(voxel_m=scene.memory.voxel_m, max_points=scene.memory.max_points),
         frames=None,
         start=np.array(payload["start"], dtype=np.float64),
-        intrinsics=Intrinsics(**lens),
+        intrinsics=_kept_lens(payload),
         truth=truth,
         labels={} if truth is None else truth.labels(),
     )
@@ -77,11 +77,7 @@ def open_world(scene: Scene, *, with_content: bool) -> OpenedWorld:
                 fix="give the picture with its depth as a world of kind rgbd",
             )
         case SavedWorld():
-            raise SceneError(
-                "a new run cannot begin from a saved world",
-                where="world.kind",
-                fix="go on with the run that saved it: `spatia run --resume RUN`",
-            )
+            return _saved(scene, scene.world)
 
 
 def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, *, with_content: bool) -> OpenedWorld:
@@ -172,6 +168,31 @@ def _ply(scene: Scene, world: PlyWorld, memory: PointMemory) -> OpenedWorld:
     return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
 
 
+def _saved(scene: Scene, world: SavedWorld) -> OpenedWorld:
+    """The cloud of a saved world as it stands, with its voxel size; its frames stay with the run that saw them."""
+    with open_store(world_folder(world.path), read_only=True) as store:
+        first, head = next(store.log(), None), store.head
+        if first is None or head is None:
+            raise StoreError("the world has no commit yet", where=str(world.path), fix="finish the run that began it")
+        saved = store.load_cloud(head.number)
+    memory = PointMemory.restore(
+        voxel_m=saved.voxel_m,
+        max_points=scene.memory.max_points,
+        row_count=saved.row_count,
+        version=saved.version,
+        pages=saved.pages,
+    )
+    began = np.array(first.payload["start"], dtype=np.float64)
+    start = start_pose_of(scene.camera.start) if scene.camera.start else began
+    intrinsics = walking_intrinsics(scene.camera, own=_kept_lens(first.payload))
+    return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+
+
+def world_folder(path: Path) -> Path:
+    """A world, or the world of a run folder."""
+    return path / "world" if (path / "world").is_dir() else path
+
+
 def walking_intrinsics(camera: Camera, *, own: Intrinsics | None) -> Intrinsics:
     """The scene's lens: as given, or the world's own at the scene's size, or 60 degrees high."""
     given = intrinsics_of(camera)
@@ -190,6 +211,11 @@ def walking_intrinsics(camera: Camera, *, own: Intrinsics | None) -> Intrinsics:
         width_px=width_px,
         height_px=height_px,
     )
+
+
+def _kept_lens(payload: dict[str, Any]) -> Intrinsics:
+    """Of a first commit's payload."""
+    return Intrinsics(**{name: payload["lens"][name] for name in Intrinsics.__dataclass_fields__})
 
 
 def _lens(lens: Lens | None) -> Intrinsics | None:

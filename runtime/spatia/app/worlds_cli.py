@@ -6,16 +6,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from spatia.app.sources import world_folder
 from spatia.errors import StoreError
 from spatia.records.cloud import points_of_pages
 from spatia.store.folder import open_store
 from spatia.store.protocol import Problem, WorldStore
 from spatia.worlds.ply import write_ply
-
-
-def world_folder(path: Path) -> Path:
-    """A world, or the world of a run folder."""
-    return path / "world" if (path / "world").is_dir() else path
 
 
 def print_info(path: Path) -> None:

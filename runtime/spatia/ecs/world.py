@@ -57,13 +57,6 @@ class World:
     def has_resource(self, kind: type) -> bool:
         return kind in self._resources
 
-    def component(self, entity: int, kind: type[A]) -> A:
-        """One component of one entity. Raises `LookupError` naming both."""
-        found = self._tables.get(kind, {}).get(entity)
-        if found is None:
-            raise LookupError(f"entity {entity} has no {kind.__name__} at tick {self.tick}")
-        return found  # type: ignore[no-any-return]
-
     @overload
     def query(self, kind: type[A], /) -> Iterator[tuple[int, A]]: ...
     @overload

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spatia.records.arrays import F32, I32, U8, U32
+from spatia.records.arrays import F32, I32, U32
 
 PAGE_POINTS = 1024
 FIELDS = 8
@@ -127,10 +127,6 @@ class CloudSnapshot:
     def positions_in_world(self) -> F32:
         """[row_count, 3] float32, tombstones included; a copy."""
         return np.stack([self.field_f32(axis) for axis in (X, Y, Z)], axis=-1)
-
-    def colors_u8(self) -> U8:
-        """[row_count, 3] sRGB, rounded to nearest."""
-        return np.asarray(np.floor(self.colors() + 0.5), dtype=np.uint8)
 
     def colors(self) -> F32:
         """[row_count, 3] float32 in 0..255 with 8 bits of fraction."""

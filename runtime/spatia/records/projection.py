@@ -68,10 +68,6 @@ class Projection:
         """[T, H, W] True where the memory knows nothing."""
         return self.index < 0
 
-    @property
-    def covered_fraction(self) -> float:
-        return float((self.index >= 0).mean()) if self.index.size else 0.0
-
 
 class Projector(Protocol):
     """The seam between memory and pictures. One instance belongs to one thread."""

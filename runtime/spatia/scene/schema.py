@@ -65,7 +65,7 @@ class PlyWorld(Part):
 
 
 class SavedWorld(Part):
-    """A world that an earlier run saved."""
+    """The cloud of a world that an earlier run saved, in the voxels that it was kept in."""
 
     kind: Literal["saved"]
     path: ScenePath
