@@ -1,4 +1,4 @@
-"""What a run leaves for people: the joined videos, run.json, report.html."""
+"""What a run leaves for people: the joined videos, run.json, report.html. Runs on the main thread, after the walk."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from spatia.app.registry import NEURAL
 from spatia.app.report import RoundPictures, write_report
 from spatia.app.run_folder import RunFolder
 from spatia.app.session import Session
-from spatia.app.video import join_videos, read_frames
+from spatia.app.video import join_videos, read_frames, side_by_side, write_video
 from spatia.geom.pose import F64
 from spatia.records.cloud import points_of_pages
 from spatia.records.picture_quality import psnr_db, ssim
@@ -27,10 +27,16 @@ Report = Callable[[str, int, int], None]  # what is being written, done, total
 
 
 def write_outputs(folder: RunFolder, session: Session, *, report: Report) -> dict[str, Any]:
-    """Write everything; returns the content of run.json."""
+    """Write everything; returns the content of run.json.
+
+    A clip's video that is gone is written again from the world. What the memory knew before a clip is not stored: where
+    a reveal is gone its left half stays black.
+    """
     clips = [info for info in session.store.log() if info.kind == "clip"]
     numbers = [int(info.payload["clip"]) for info in clips]
     report("videos", 0, 3)
+    for info in clips:
+        _restore_videos(folder, session, info)
     join_videos(folder.walk, [folder.clip(number) for number in numbers])
     join_videos(folder.reveal, [folder.clip_reveal(number) for number in numbers])
     report("run.json", 1, 3)
@@ -40,6 +46,18 @@ def write_outputs(folder: RunFolder, session: Session, *, report: Report) -> dic
     write_report(folder.report, run=run, pictures=_pictures(folder, session, clips), video=folder.reveal)
     report("done", 3, 3)
     return run
+
+
+def _restore_videos(folder: RunFolder, session: Session, info: CommitInfo) -> None:
+    clip, reveal = folder.clip(info.payload["clip"]), folder.clip_reveal(info.payload["clip"])
+    if clip.is_file() and reveal.is_file():
+        return
+    fps, crf = session.scene.fps, session.scene.output.video_crf
+    rgb = _array(session.store, info, "rgb")
+    if not clip.is_file():
+        write_video(clip, rgb, fps=fps, crf=crf)
+    if not reveal.is_file():
+        write_video(reveal, side_by_side(np.zeros_like(rgb), rgb), fps=fps, crf=crf)
 
 
 def run_record(session: Session, clips: list[CommitInfo]) -> dict[str, Any]:

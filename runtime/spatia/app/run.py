@@ -1,7 +1,7 @@
 """Runs a scene from its first frame, or from where a run folder stands, to its last; then writes what people look at.
 
-Everything in the run folder but the world is made from the world, so a run that was cut short can be finished, and a
-finished one rebuilt, by `--resume`.
+All but the scene file and the left halves of the reveals can be made again from the world, so `--resume` finishes a
+run that was cut short and rebuilds a finished one. Runs on the main thread; clips' videos are written on production's.
 """
 
 import shlex
