@@ -123,6 +123,29 @@ def test_one_interrupt_ends_the_run_after_its_clip_with_a_valid_world(tmp_path: 
         assert store.fsck() == []
 
 
+def test_a_second_interrupt_aborts_at_once_with_a_valid_world(tmp_path: Path) -> None:
+    """The second clip takes far longer than a signal: 72 large frames."""
+    words = ["camera.width_px=640", "camera.height_px=352", "generation.clip_frames=81", "rounds.0.path.0.frames=80"]
+    command = [*SPATIA, "run", str(write_small_room(tmp_path)), "--out", str(tmp_path / "run")]
+    for word in words:
+        command += ["--set", word]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    for signal_after in ("clip 0", "ending after this clip"):
+        for line in run.stdout:
+            if line.startswith(signal_after):
+                break
+        run.send_signal(signal.SIGINT)
+    rest, errors = run.communicate()
+    assert run.returncode == 130
+    assert "clip 1" not in rest
+    assert "Traceback" not in errors
+    assert not (tmp_path / "run" / "run.json").exists()
+    with open_store(tmp_path / "run" / "world", read_only=True) as store:
+        assert [info.kind for info in store.log()] == ["initial", "clip"]
+        assert store.fsck() == []
+
+
 def test_videos_that_are_gone_are_made_again_from_the_world(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
