@@ -27,7 +27,7 @@ from spatia.records.frames import Frames
 from spatia.records.projection import MetricSplat
 
 FRAMES, KEYFRAMES, PRECEDING = 81, 18, 9
-HALF_WIDTH_M, UP_M, DOWN_M, STEP_M = 2.0, 1.4, 1.6, 2.0
+HALF_WIDTH_M, UP_M, DOWN_M, AHEAD_M, STEP_M = 2.0, 1.4, 1.6, 6.0, 2.0  # about a million points in view
 KEYFRAME_LENS = Intrinsics.from_fov(fov_y_rad=1.0, width_px=400, height_px=250)  # 100,000 pixels
 VIEW_LENS = Intrinsics.from_fov(fov_y_rad=1.0, width_px=1248, height_px=704)
 TARGET_LENS = VIEW_LENS.resized(width_px=312, height_px=176)
@@ -35,12 +35,12 @@ RETRIEVAL_VOXEL_M = 0.05
 
 
 def corridor_depth(z_m: float) -> F32:
-    """[H, W] depth of the corridor for a camera at (0, 0, z_m) that looks along it; a wall closes it 12 m ahead."""
+    """[H, W] depth of the corridor for a camera at (0, 0, z_m) that looks along it; a wall closes it 6 m ahead."""
     rays = KEYFRAME_LENS.rays_in_camera().astype(np.float64)
     with np.errstate(divide="ignore"):
         side = HALF_WIDTH_M / np.abs(rays[..., 0])
         level = np.where(rays[..., 1] > 0, DOWN_M, UP_M) / np.abs(rays[..., 1])
-    return np.minimum(np.minimum(side, level), 12.0).astype(np.float32)
+    return np.minimum(np.minimum(side, level), AHEAD_M).astype(np.float32)
 
 
 def keyframe_points(depth_m: F32, z_m: float, clip: int) -> Points:
@@ -102,7 +102,7 @@ def main() -> None:
         visible = [nothing] * FRAMES
         for i, depth in depths.items():
             camera = Cameras(world_from_camera=cameras.world_from_camera[i : i + 1], intrinsics=KEYFRAME_LENS)
-            visible[i] = visible_voxels(depth, camera, voxel_m=RETRIEVAL_VOXEL_M, stride_px=2)
+            visible[i] = visible_voxels(depth, camera, voxel_m=RETRIEVAL_VOXEL_M)
         frames = Frames(
             rgb=blank,
             cameras=Cameras(world_from_camera=cameras.world_from_camera, intrinsics=TARGET_LENS),

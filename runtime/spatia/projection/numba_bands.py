@@ -13,6 +13,7 @@ bytes are the same either way, and for any number of threads.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -178,10 +179,11 @@ class NumbaProjector:
             raise ValueError(f"threads must be >= 1; got {threads}")
         self._pool = ThreadPoolExecutor(max(1, self._threads - 1), thread_name_prefix="projector")
         self._scratch = [_Scratch() for _ in range(self._threads)]
+        self._last_pictures = np.empty(0, np.uint32)
 
     def project(self, cloud: CloudSnapshot, cameras: Cameras, *, look: Look) -> Projection:
         optics = Optics.of(cameras.intrinsics, look)
-        rgb, depth_m, index, alpha = _empty_pictures(len(cameras), optics)
+        rgb, depth_m, index, alpha = self._empty_pictures(len(cameras), optics)
         views = [
             _View(
                 cloud=cloud, optics=optics, camera=camera,
@@ -198,6 +200,25 @@ class NumbaProjector:
 
     def close(self) -> None:
         self._pool.shutdown()
+
+    def _empty_pictures(self, count: int, optics: Optics) -> tuple[U8, F32, I32, F32 | None]:
+        """rgb, depth, index, and alpha where composited, uninitialised, out of one piece of memory.
+
+        The piece of the last call is used again once nobody holds a picture of it: fresh memory comes page fault by
+        page fault, and for the 81 frames of a clip that takes longer than the drawing.
+        """
+        shape = (count, optics.height_px, optics.width_px)
+        pixel_count = math.prod(shape)
+        needed = (3 if optics.composited else 2) * pixel_count + -(-3 * pixel_count // 4)
+        words = self._last_pictures
+        held_by_us_alone = sys.getrefcount(words) == 3  # attribute, local name, argument; a view adds one
+        if len(words) != needed or not held_by_us_alone:
+            words = self._last_pictures = np.empty(needed, np.uint32)
+        depth_m, index = (words[n * pixel_count : (n + 1) * pixel_count].reshape(shape) for n in range(2))
+        alpha = words[2 * pixel_count : 3 * pixel_count].reshape(shape).view(np.float32) if optics.composited else None
+        bytes_ = words[(3 if optics.composited else 2) * pixel_count :].view(np.uint8)
+        rgb = bytes_[: 3 * pixel_count].reshape(*shape, 3)
+        return rgb, depth_m.view(np.float32), index.view(np.int32), alpha
 
     def _draw_apart(self, views: list[_View]) -> None:
         """Every thread draws whole views: nobody waits for anybody."""
@@ -236,18 +257,3 @@ class NumbaProjector:
         finally:
             wait(others)  # nobody may write into the pictures after an error has left this call
         return [*(other.result() for other in others), mine]
-
-
-def _empty_pictures(count: int, optics: Optics) -> tuple[U8, F32, I32, F32 | None]:
-    """rgb, depth, index, and alpha where composited, uninitialised, out of one piece of memory.
-
-    The allocator keeps one large piece for the next call; several would go back to the system, and come again page
-    fault by page fault, which takes longer than the drawing.
-    """
-    shape = (count, optics.height_px, optics.width_px)
-    pixel_count = math.prod(shape)
-    words = np.empty((3 if optics.composited else 2) * pixel_count + -(-3 * pixel_count // 4), np.uint32)
-    depth_m, index = (words[n * pixel_count : (n + 1) * pixel_count].reshape(shape) for n in range(2))
-    alpha = words[2 * pixel_count : 3 * pixel_count].reshape(shape).view(np.float32) if optics.composited else None
-    rgb = words[(3 if optics.composited else 2) * pixel_count :].view(np.uint8)[: 3 * pixel_count].reshape(*shape, 3)
-    return rgb, depth_m.view(np.float32), index.view(np.int32), alpha
