@@ -151,14 +151,14 @@ def test_videos_that_are_gone_are_made_again_from_the_world(
 ) -> None:
     shutil.copytree(finished[0], tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
-    clip, generated = folder.clip(1).read_bytes(), read_frames(folder.walk, range(21))
+    generated = np.stack(read_frames(folder.walk, range(21))).astype(np.int16)
     for path in folder.clips.iterdir():
         path.unlink()
     with SceneRun.resume(folder, while_waiting=quiet) as run:
         list(run.execute())
         assert hashes(run.finish(report=lambda what, done, total: None)) == hashes(finished[1])
-    assert folder.clip(1).read_bytes() == clip
-    np.testing.assert_array_equal(read_frames(folder.walk, range(21)), generated)
+    again = np.stack(read_frames(folder.walk, range(21)))
+    assert np.abs(again - generated).mean() < 1.0  # two lossy encodings of the same frames
     (shown,) = read_frames(folder.reveal, [9])
     left, right = shown[:, :90], shown[:, -90:]  # clear of the gap, into which the codec smears
     assert left.max() < 16
