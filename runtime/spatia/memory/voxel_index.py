@@ -1,6 +1,6 @@
 """From a voxel's key to the row of its point: a flat hash table that grows without a pause.
 
-Open addressing with linear probing, at most half full. Key and row share a 16-byte slot, so a lookup costs one cache
+Open addressing with linear probing, at most 3/5 full. Key and row share a 16-byte slot, so a lookup costs one cache
 miss. The hash is that of a cube of 2x2x2 voxels, each with a home of its own among eight neighbouring slots: a surface
 shares its misses. A home is the *top* bits of the hash, so the old table read in order fills a larger one in order.
 
@@ -19,7 +19,7 @@ from spatia.memory.voxel_grid import COORDINATE_BITS, I64
 from spatia.records.arrays import I32
 
 SMALLEST_SLOTS = 1 << 12
-MOVED_PER_ADDED = 8  # old slots; growth starts at 3/8 full, so it ends before the old table is half full
+MOVED_PER_ADDED = 5  # old slots; growth starts at 3/8 full, so what is above the border fills to 3/8 + 1/5 at most
 
 BLOCK = 64  # keys looked up together
 CUBE_SLOTS = 8

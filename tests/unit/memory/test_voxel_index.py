@@ -4,7 +4,20 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatia.memory.voxel_index import CUBE_SLOTS, MOVED_PER_ADDED, SMALLEST_SLOTS, VoxelIndex, hashed, home_slot
+from spatia.memory.voxel_index import (
+    CUBE_SLOTS,
+    MOVED_PER_ADDED,
+    SMALLEST_SLOTS,
+    Tables,
+    VoxelIndex,
+    find_all,
+    hashed,
+    home_slot,
+    push_border,
+    put_all,
+    shift_of,
+    single,
+)
 
 KEYS = np.unique(np.random.default_rng(7).integers(0, 2**63 - 1, 60_000, endpoint=True))
 
@@ -24,6 +37,27 @@ def test_every_key_is_found_after_every_batch(sizes: list[int]) -> None:
         np.testing.assert_array_equal(index.find(keys[:known]), np.arange(known))
         assert len(index) == known
     np.testing.assert_array_equal(index.find(keys[known:]), -1)
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.tuples(st.integers(1, 40), st.integers(0, 4)), min_size=1, max_size=6))
+@settings(derandomize=True, max_examples=300, deadline=None)
+def test_wherever_the_border_is_every_key_is_found_in_its_one_table(seed: int, steps: list[tuple[int, int]]) -> None:
+    old_slots, slots = np.zeros((64, 2), np.int64), np.zeros((128, 2), np.int64)
+    tables = Tables(slots, old_slots, shift_of(slots), shift_of(old_slots), 0)
+    homes = np.array([home_slot(np.uint64(hashed(key)), key, tables.old_shift) for key in KEYS[:2000].tolist()])
+    crowded = np.flatnonzero(homes >= 60)[:30]  # a cluster that wraps around
+    keys = np.random.default_rng(seed).permutation(KEYS[np.union1d(crowded, np.arange(40))])
+    rows = np.arange(len(keys), dtype=np.int32)
+    known = 28
+    put_all(*single(old_slots), keys[:known], rows[:known])
+    for moved, added in steps:
+        end = min(tables.border + moved, len(old_slots))
+        push_border(*tables, end)
+        tables = tables._replace(border=end)
+        put_all(*tables, keys[known : known + added], rows[known : known + added])
+        known += added
+        np.testing.assert_array_equal(find_all(*tables, keys[:known]), rows[:known])
+        np.testing.assert_array_equal(find_all(*tables, keys[known:]), -1)
 
 
 def test_growth_moves_a_share_of_the_old_table_at_a_time_and_stays_half_empty() -> None:
