@@ -28,25 +28,26 @@ from spatia.records.projection import MetricSplat
 
 FRAMES, KEYFRAMES, PRECEDING = 81, 18, 9
 HALF_WIDTH_M, UP_M, DOWN_M, AHEAD_M, STEP_M = 2.0, 1.4, 1.6, 6.0, 2.0  # about a million points in view
-KEYFRAME_LENS = Intrinsics.from_fov(fov_y_rad=1.0, width_px=400, height_px=250)  # 100,000 pixels
+KEYFRAME_LENS = Intrinsics.from_fov(fov_y_rad=1.0, width_px=436, height_px=280)  # 100,000 of its pixels see the walls
 VIEW_LENS = Intrinsics.from_fov(fov_y_rad=1.0, width_px=1248, height_px=704)
 TARGET_LENS = VIEW_LENS.resized(width_px=312, height_px=176)
 RETRIEVAL_VOXEL_M = 0.05
 
 
-def corridor_depth(z_m: float) -> F32:
-    """[H, W] depth of the corridor for a camera at (0, 0, z_m) that looks along it; a wall closes it 6 m ahead."""
+def corridor_depth() -> F32:
+    """[H, W] depth of the corridor for a camera that looks along it; 0 beyond 6 m, where no depth is trusted."""
     rays = KEYFRAME_LENS.rays_in_camera().astype(np.float64)
     with np.errstate(divide="ignore"):
         side = HALF_WIDTH_M / np.abs(rays[..., 0])
         level = np.where(rays[..., 1] > 0, DOWN_M, UP_M) / np.abs(rays[..., 1])
-    return np.minimum(np.minimum(side, level), AHEAD_M).astype(np.float32)
+    depth = np.minimum(side, level)
+    return np.where(depth <= AHEAD_M, depth, 0).astype(np.float32)
 
 
 def keyframe_points(depth_m: F32, z_m: float, clip: int) -> Points:
-    position = KEYFRAME_LENS.rays_in_camera() * depth_m[..., None] + np.array([0, 0, z_m], dtype=np.float32)
-    colors = 127 + 120 * np.sin(7 * position)
-    return Points.of(position.reshape(-1, 3), colors.reshape(-1, 3), clips=clip)
+    known = depth_m > 0
+    position = KEYFRAME_LENS.rays_in_camera()[known] * depth_m[known][:, None] + np.array([0, 0, z_m], np.float32)
+    return Points.of(position, 127 + 120 * np.sin(7 * position), clips=clip)
 
 
 def main() -> None:
@@ -58,7 +59,7 @@ def main() -> None:
     stages: list[dict[str, float]] = []
     with_look = {"one pixel a point": MetricSplat(radius_m=0.0), "discs of 1 cm": MetricSplat(radius_m=0.01)}
     memory, archive = PointMemory(voxel_m=0.01), FrameArchive(TARGET_LENS, voxel_m=RETRIEVAL_VOXEL_M)
-    memory.insert(keyframe_points(corridor_depth(0.0), 0.0, 0))
+    memory.insert(keyframe_points(corridor_depth(), 0.0, 0))
     blank = np.zeros((FRAMES, TARGET_LENS.height_px, TARGET_LENS.width_px, 3), dtype=np.uint8)
     for look in with_look.values():
         projector.project(
@@ -88,7 +89,7 @@ def main() -> None:
             took[f"project, {name}"] = clock.now_s() - begun
 
         at = np.linspace(0, FRAMES - 1, KEYFRAMES).astype(int)
-        depths = {int(i): corridor_depth(float(cameras.world_from_camera[i, 2, 3])) for i in at}
+        depths = {int(i): corridor_depth() for i in at}
         batches = [
             keyframe_points(depth, float(cameras.world_from_camera[i, 2, 3]), number) for i, depth in depths.items()
         ]
