@@ -17,11 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from spatia.errors import InputError, SpatiaError
 from tools.golden.comparison import Checker, Comparison, GoldenCase, Skipped
 from tools.golden.retrieval import RetrievalChecker
 from tools.golden.splat import SplatChecker
-
-from spatia.errors import InputError, SpatiaError
 
 CHECKERS: tuple[Checker, ...] = (RetrievalChecker(), SplatChecker())
 

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tools import evaluate_rgbd
 
 from spatia.worlds.rgbd_folder import open_rgbd_folder
+from tools import evaluate_rgbd
 
 ROOM = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "rgbd_room"
 

@@ -14,7 +14,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from tools.bench import harness  # before numba: it decides how threads wait
 
 from spatia.clock import WallClock
 from spatia.geom.camera import Intrinsics
@@ -23,6 +22,7 @@ from spatia.memory.frame_index import FrameIndex
 from spatia.memory.voxel_set import VoxelSet
 from spatia.records.arrays import F32
 from spatia.streams import Streams
+from tools.bench import harness  # before numba: it decides how threads wait
 
 VOXEL_M = 0.05
 INTRINSICS = Intrinsics.from_fov(fov_y_rad=1.0, width_px=208, height_px=120)

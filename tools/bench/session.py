@@ -10,7 +10,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from tools.bench import harness
 
 from spatia.app.production import visible_voxels
 from spatia.clock import WallClock
@@ -25,6 +24,7 @@ from spatia.records.arrays import F32
 from spatia.records.cloud import Points
 from spatia.records.frames import Frames
 from spatia.records.projection import MetricSplat
+from tools.bench import harness
 
 FRAMES, KEYFRAMES, PRECEDING = 81, 18, 9
 HALF_WIDTH_M, UP_M, DOWN_M, AHEAD_M, STEP_M = 2.0, 1.4, 1.6, 6.0, 2.0  # about a million points in view

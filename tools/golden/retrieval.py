@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tools.golden.comparison import Comparison, GoldenCase, Skipped, compared
-
 from spatia.errors import InputError
 from spatia.memory.shared_points import match_independent, match_one_to_one, shared_point_counts, visible_points
 from spatia.memory.voxel_set import I64
+from tools.golden.comparison import Comparison, GoldenCase, Skipped, compared
 
 MATCHERS: Mapping[str, Callable[[I64], I64]] = {
     "match_hungarian": match_one_to_one,

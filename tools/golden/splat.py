@@ -4,16 +4,16 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-from spatia.projection.choose import open_projector
-from tools.golden.comparison import Comparison, GoldenCase, Skipped, Tensor, compared
 
 from spatia.errors import DeviceError, InputError
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import inverse
+from spatia.projection.choose import open_projector
 from spatia.projection.optics import Optics
 from spatia.records.arrays import I32, Bool
 from spatia.records.cloud import Points, snapshot_of_points
 from spatia.records.projection import Projection, ReleaseSplat
+from tools.golden.comparison import Comparison, GoldenCase, Skipped, Tensor, compared
 
 PROJECTORS = ("numpy", "numba", "opengl")
 OUTPUT = re.compile(r"(?P<what>image|score|front_index|front_depth)(?P<radius>_radius_\d+p\d+)?")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from scipy.optimize import linear_sum_assignment
-from tools.check_golden import main
 
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import inverse, look_at
 from spatia.projection.numpy_reference import NumpyProjector
 from spatia.records.cloud import Points, snapshot_of_points
 from spatia.records.projection import ReleaseSplat
+from tools.check_golden import main
 
 GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="../shared/golden is not here")
