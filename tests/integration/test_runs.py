@@ -158,7 +158,10 @@ def test_videos_that_are_gone_are_made_again_from_the_world(
         list(run.execute())
         assert hashes(run.finish(report=lambda what, done, total: None)) == hashes(finished[1])
     again = np.stack(read_frames(folder.walk, range(21)))
-    assert np.abs(again - generated).mean() < 1.0  # two lossy encodings of the same frames
+    # Two lossy encodings of the same frames, each off by about one level; another frame of this walk is off by far more.
+    off = np.abs(again - generated).mean(axis=(1, 2, 3))
+    assert off.max() < 4.0
+    assert np.abs(again[10] - generated[0]).mean() > 8.0
     (shown,) = read_frames(folder.reveal, [9])
     left, right = shown[:, :90], shown[:, -90:]  # clear of the gap, into which the codec smears
     assert left.max() < 16
