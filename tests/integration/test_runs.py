@@ -158,7 +158,7 @@ def test_videos_that_are_gone_are_made_again_from_the_world(
         list(run.execute())
         assert hashes(run.finish(report=lambda what, done, total: None)) == hashes(finished[1])
     again = np.stack(read_frames(folder.walk, range(21)))
-    # Two lossy encodings of the same frames, each off by about one level; another frame of this walk is off by far more.
+    # Two lossy encodings of the same frames are off by about one level; another frame of this walk by far more.
     off = np.abs(again - generated).mean(axis=(1, 2, 3))
     assert off.max() < 4.0
     assert np.abs(again[10] - generated[0]).mean() > 8.0
