@@ -15,13 +15,12 @@ import numpy as np
 
 from spatia.app.journal import packed, plain
 from spatia.app.production import RoundResult, visible_voxels
-from spatia.app.sources import OpenedWorld, file_sha256
+from spatia.app.sources import OpenedWorld, file_sha256, memory_of
 from spatia.app.staleness import StaleRegion, without_stale
 from spatia.clock import Clock
 from spatia.errors import InputError, SpatiaError
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
-from spatia.memory.cloud import PointMemory
 from spatia.memory.edits import EditResult, History, Patch
 from spatia.memory.frames import ArchivedClip, FrameArchive
 from spatia.memory.retrieval import retrieve_by_iou
@@ -221,13 +220,7 @@ class WorldKeeper:
         settings = self._store.settings
         scene = json.loads(settings["scene"]) | {"seed": seed}
         self._store = MemoryStore(settings=settings | {"scene": json.dumps(scene)}, fingerprint=self._store.fingerprint)
-        self._memory = PointMemory.restore(
-            voxel_m=head.voxel_m,
-            max_points=self._memory.max_points,
-            row_count=head.row_count,
-            version=head.version,
-            pages=head.pages,
-        )
+        self._memory = memory_of(head, max_points=self._memory.max_points)
         self._archive = self._new_archive()
         self._stale.clear()
         self._stage_s.clear()
@@ -326,14 +319,7 @@ class WorldKeeper:
                 added = self._archive.add(clip)
                 self._photo_count += len(added) if info.kind == "initial" else 0
         saved = self._store.load_cloud(number)
-        self._memory = PointMemory.restore(
-            voxel_m=saved.voxel_m,
-            max_points=self._memory.max_points,
-            row_count=saved.row_count,
-            version=saved.version,
-            pages=saved.pages,
-            history=history,
-        )
+        self._memory = memory_of(saved, max_points=self._memory.max_points, history=history)
 
 
 def _archived_photos(frames: Frames, *, voxel_m: float) -> ArchivedClip:

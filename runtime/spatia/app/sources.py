@@ -17,6 +17,7 @@ from spatia.estimation.given import GivenDepth
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import F64, from_rotation_translation
 from spatia.memory.cloud import PointMemory
+from spatia.memory.edits import History
 from spatia.records.arrays import F32, U8
 from spatia.records.cloud import INITIAL_CLIP
 from spatia.records.frames import Frames
@@ -25,6 +26,7 @@ from spatia.records.truth import TrueScene
 from spatia.scene.build_paths import intrinsics_of, start_pose_of
 from spatia.scene.schema import Camera, Lens, PhotoWorld, PlyWorld, ProceduralWorld, RgbdWorld, SavedWorld, Scene
 from spatia.store.folder import open_store
+from spatia.store.protocol import SavedCloud
 from spatia.worlds.ply import read_ply
 from spatia.worlds.procedural import procedural_world
 from spatia.worlds.rgbd_folder import RgbdFrame, open_rgbd_folder
@@ -175,17 +177,23 @@ def _saved(scene: Scene, world: SavedWorld) -> OpenedWorld:
         if first is None or head is None:
             raise StoreError("the world has no commit yet", where=str(world.path), fix="finish the run that began it")
         saved = store.load_cloud(head.number)
-    memory = PointMemory.restore(
-        voxel_m=saved.voxel_m,
-        max_points=scene.memory.max_points,
-        row_count=saved.row_count,
-        version=saved.version,
-        pages=saved.pages,
-    )
+    memory = memory_of(saved, max_points=scene.memory.max_points)
     began = np.array(first.payload["start"], dtype=np.float64)
     start = start_pose_of(scene.camera.start) if scene.camera.start else began
     intrinsics = walking_intrinsics(scene.camera, own=_kept_lens(first.payload))
     return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+
+
+def memory_of(saved: SavedCloud, *, max_points: int, history: History | None = None) -> PointMemory:
+    """The memory whose cloud a commit holds. Raises `StoreError` for pages that no memory can have written."""
+    return PointMemory.restore(
+        voxel_m=saved.voxel_m,
+        max_points=max_points,
+        row_count=saved.row_count,
+        version=saved.version,
+        pages=saved.pages,
+        history=history,
+    )
 
 
 def world_folder(path: Path) -> Path:

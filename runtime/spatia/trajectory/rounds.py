@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from spatia.errors import SceneError
 
 PAPER_FIRST = 81
-RELEASE_FIRST = 121
 LATER = 81
 PRECEDING = 9
 
