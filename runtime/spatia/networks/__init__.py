@@ -1,0 +1,1 @@
+"""The networks: transformer with control branch, autoencoder, text encoder, sampler. Needs the `models` extra."""
