@@ -6,7 +6,9 @@ the video's tokens but not the references'. As a diffusers model it takes that l
 caches, casting and offloading.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from diffusers import ModelMixin
@@ -73,7 +75,7 @@ class WanControlTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixi
     def __init__(
         self,
         *,
-        patch_size: Sequence[int] = (1, 2, 2),
+        patch_size: tuple[int, int, int] = (1, 2, 2),
         num_attention_heads: int = 24,
         attention_head_dim: int = 128,
         in_channels: int = 48,
@@ -88,18 +90,17 @@ class WanControlTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixi
     ) -> None:
         super().__init__()
         width = num_attention_heads * attention_head_dim
-        patch = tuple(patch_size)
-        sizes = {"width": width, "ffn_size": ffn_dim, "heads": num_attention_heads, "eps": eps}
-        self.patch_embedding = nn.Conv3d(in_channels, width, kernel_size=patch, stride=patch)
+        sizes: dict[str, Any] = {"width": width, "ffn_size": ffn_dim, "heads": num_attention_heads, "eps": eps}
+        self.patch_embedding = nn.Conv3d(in_channels, width, kernel_size=patch_size, stride=patch_size)
         self.condition_embedder = WanTimeTextImageEmbedding(
             dim=width, time_freq_dim=freq_dim, time_proj_dim=6 * width, text_embed_dim=text_dim
         )
         self.blocks = nn.ModuleList(WanBlock(**sizes) for _ in range(num_layers))
         if vace_layers:
-            self.vace_patch_embedding = nn.Conv3d(vace_in_channels, width, kernel_size=patch, stride=patch)
+            self.vace_patch_embedding = nn.Conv3d(vace_in_channels, width, kernel_size=patch_size, stride=patch_size)
             self.vace_blocks = nn.ModuleList(ControlBlock(first=n == 0, **sizes) for n in range(len(vace_layers)))
         self.norm_out = FP32LayerNorm(width, eps, elementwise_affine=False)
-        self.proj_out = nn.Linear(width, out_channels * patch[0] * patch[1] * patch[2])
+        self.proj_out = nn.Linear(width, out_channels * math.prod(patch_size))
         self.scale_shift_table = nn.Parameter(torch.randn(1, 2, width) / width**0.5)
 
     @classmethod
@@ -178,7 +179,8 @@ class WanControlTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixi
     ) -> Iterator[Tensor]:
         """One [B, n, D] for each control layer, computed when the main block that takes it is reached."""
         state = self.vace_patch_embedding(control).flatten(2).transpose(1, 2)
-        for block in self.vace_blocks:
+        blocks: Iterable[Any] = self.vace_blocks
+        for block in blocks:
             if block.proj_in is not None:
                 state = block.proj_in(state) + video
             state = block(state, context, modulation, rotary)
