@@ -21,6 +21,7 @@ from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
 from spatia.checkpoints import catalogue, names, text_names, vae_names
 from spatia.networks.config import TransformerConfig
+from spatia.networks.text import MOST_TOKENS
 from spatia.networks.transformer import WanControlTransformer
 from spatia.streams import Streams
 
@@ -39,7 +40,6 @@ LORA_TARGETS = (
     *("attn1.to_out.0", "attn2.to_out.0", "ffn.net.0.proj", "ffn.net.2"),
 )
 SHARDS = 3
-MOST_TOKENS = 512
 
 # Pieces of words for a vocabulary that, like umT5's, falls back on letters; other scripts are unknown to it.
 SPACE = "\u2581"
@@ -171,17 +171,10 @@ def _lora(transformer: WanControlTransformer, streams: Streams) -> dict[str, Ten
 
 
 def _base_transformer() -> WanTransformer3DModel:
+    """diffusers' own transformer of the same sizes, without a control branch."""
+    config = WanControlTransformer.of(TRANSFORMER).config
     return WanTransformer3DModel(
-        patch_size=TRANSFORMER.patch,
-        num_attention_heads=TRANSFORMER.heads,
-        attention_head_dim=TRANSFORMER.head_size,
-        in_channels=TRANSFORMER.latent_channels,
-        out_channels=TRANSFORMER.latent_channels,
-        text_dim=TRANSFORMER.text_size,
-        freq_dim=TRANSFORMER.frequency_size,
-        ffn_dim=TRANSFORMER.ffn_size,
-        num_layers=TRANSFORMER.layers,
-        eps=TRANSFORMER.eps,
+        **{key: value for key, value in config.items() if not key.startswith(("_", names.CONTROL_PREFIX))}
     )
 
 

@@ -182,9 +182,9 @@ def mask_pixels_of(mask: U8, *, dtype: torch.dtype, device: torch.device | str, 
     return pixels[:, None].expand(-1, 3, -1, -1)
 
 
-def _scaled(bytes_: U8, *, low: float, dtype: torch.dtype, device: torch.device | str, scale_in_dtype: bool) -> Tensor:
-    """Bytes 0..255 to `low`..1."""
-    values = torch.tensor(bytes_, device=device).to(dtype if scale_in_dtype else torch.float32)
+def _scaled(levels: U8, *, low: float, dtype: torch.dtype, device: torch.device | str, scale_in_dtype: bool) -> Tensor:
+    """0..255 to `low`..1."""
+    values = torch.tensor(levels, device=device).to(dtype if scale_in_dtype else torch.float32)
     return (values * ((1.0 - low) / 255) + low).to(dtype)
 
 
