@@ -66,13 +66,13 @@ class Autoencoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits that change with the weights and the configuration, and not with the type or the device.
+        """16 hex digits that change with the encoder, and not with the type, the device or the layout it came from.
 
-        Latents are worth keeping only for the autoencoder that made them; the first and the last convolutions of the
-        encoder stand for its weights.
+        Latents are worth keeping only for the autoencoder that made them; its first and last convolutions and the
+        latents' statistics stand for it.
         """
-        config = {key: value for key, value in self.vae.config.items() if not key.startswith("_")}
-        digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+        statistics = [list(self.vae.config.latents_mean), list(self.vae.config.latents_std)]
+        digest = hashlib.sha256(json.dumps(statistics).encode())
         for part in (self.vae.encoder.conv_in, self.vae.encoder.conv_out, self.vae.quant_conv):
             weight = part.weight.detach().to("cpu", torch.bfloat16).contiguous()
             digest.update(weight.view(torch.uint8).numpy().tobytes())

@@ -146,11 +146,14 @@ def test_weights_stored_in_float8_are_computed_in_the_wider_type() -> None:
     assert (latents - Autoencoder(small_vae()).encode(frames)).abs().max() < 0.2
 
 
-def test_the_fingerprint_tells_weights_apart_and_types_not() -> None:
+def test_the_fingerprint_tells_encoders_apart_and_what_they_were_stored_as_not() -> None:
     fingerprint = Autoencoder(small_vae()).fingerprint
     assert len(fingerprint) == 16
     assert Autoencoder(small_vae()).fingerprint == fingerprint
     assert Autoencoder(small_vae().to(torch.bfloat16)).fingerprint == fingerprint
+    with_more_settings = small_vae()
+    with_more_settings.register_to_config(clip_output=False)  # as published in diffusers' layout
+    assert Autoencoder(with_more_settings).fingerprint == fingerprint
     assert Autoencoder(small_vae(seed=1)).fingerprint != fingerprint
 
 
