@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from spatia.errors import InputError, SpatiaError
+from spatia.errors import DeviceError, InputError, SpatiaError
 from tools.golden.comparison import Checker, Comparison, GoldenCase, Skipped
 from tools.golden.retrieval import RetrievalChecker
 from tools.golden.splat import SplatChecker
@@ -25,14 +25,26 @@ from tools.golden.splat import SplatChecker
 CHECKERS: tuple[Checker, ...] = (RetrievalChecker(), SplatChecker())
 
 
+def checkers_of(case: GoldenCase) -> tuple[Checker, ...]:
+    """All kinds; that of the networks only where there are weights, for it takes seconds to import."""
+    if not (case.folder / "weights.safetensors").is_file():
+        return CHECKERS
+    try:
+        from tools.golden.model import ModelChecker
+    except ImportError as error:
+        raise DeviceError(f"{error.name} is not installed", fix="pip install 'spatia-runtime[models]'") from error
+    return (*CHECKERS, ModelChecker())
+
+
 def check(case: GoldenCase) -> tuple[list[Comparison], list[Skipped], list[str]]:
     """All comparisons, what could not run here, and the names of the tensors that nothing looks at.
 
     Raises `InputError` for a folder of no known kind.
     """
-    checkers = [checker for checker in CHECKERS if checker.recognises(case)]
+    known = checkers_of(case)
+    checkers = [checker for checker in known if checker.recognises(case)]
     if not checkers:
-        kinds = "; or ".join(", ".join(sorted(checker.inputs)) for checker in CHECKERS)
+        kinds = "; or ".join(", ".join(sorted(checker.inputs)) for checker in known)
         raise InputError(
             f"no known kind of golden numbers: it holds {', '.join(sorted(case.tensors)) or 'no tensor'}",
             where=str(case.folder),

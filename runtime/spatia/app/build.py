@@ -85,7 +85,7 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
 def generator_spec(scene: Scene) -> Spec:
     """What a worker needs to build the generator, as plain data."""
     procedural = scene.world.name if isinstance(scene.world, ProceduralWorld) else ""
-    return {"generator": scene.generation.generator.name, "procedural": procedural}
+    return {"generator": scene.generation.generator.model_dump(mode="json"), "procedural": procedural}
 
 
 def _worker(scene: Scene, *, clock: Clock) -> Worker:

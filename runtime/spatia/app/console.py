@@ -60,6 +60,8 @@ def _run(open_run: Callable[[Callable[[ClipProgress], None]], SceneRun]) -> None
                     f"clip {result.order.clip}: {result.order.new_frame_count} frames, the memory knew "
                     f"{result.coverage:.0%}, {run.session.snapshot().alive_count:,} points in the world"
                 )
+                for note in result.notes:
+                    console.print(f"  [yellow]{note}[/]", highlight=False)
                 if interrupted():
                     break
             complete = run.session.covered_frames >= total

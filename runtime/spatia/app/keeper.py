@@ -169,7 +169,9 @@ class WorldKeeper:
         numbers = self._archive.add(result.archived)
         stage_s = result.stage_s | {"merge": self._clock.now_s() - started_s}
         order = result.order
-        self._store.append_events([(tick, "timings", packed({"clip": order.clip, "stage_s": stage_s}))])
+        self._store.append_events(
+            [(tick, "timings", packed({"clip": order.clip, "stage_s": stage_s, "notes": list(result.notes)}))]
+        )
         self._store.append_events([(tick, "collected", packed({"request_id": order.request_id}))])
         started_s = self._clock.now_s()
         self._commit(

@@ -1,7 +1,7 @@
 """What a run leaves for people: the joined videos, run.json, report.html. Runs on the main thread, after the walk."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,12 @@ def _restore_videos(folder: RunFolder, session: Session, info: CommitInfo) -> No
 def run_record(session: Session, clips: list[CommitInfo]) -> dict[str, Any]:
     """The content of run.json.
 
-    Of a lockstep run all but `stage_s`, `command` and `fingerprint` depends on scene and seed alone; of a live one also
-    on when its clips were ready.
+    Of a lockstep run all but `stage_s`, `notes`, `command` and `fingerprint` depends on scene and seed alone; of a live
+    one also on when its clips were ready.
     """
     store = session.store
     stage_s = _stage_s(session)
+    notes = {clip: list(data.get("notes", [])) for clip, data in _timings(session.store)}
     return {
         "scene": session.scene.name,
         "seed": session.scene.seed,
@@ -75,7 +76,12 @@ def run_record(session: Session, clips: list[CommitInfo]) -> dict[str, Any]:
         "command": store.settings.get("command", ""),
         "fingerprint": store.fingerprint,
         "rounds": [
-            info.payload | {"commit_sha256": info.hash, "stage_s": stage_s.get(info.payload["clip"], {})}
+            info.payload
+            | {
+                "commit_sha256": info.hash,
+                "stage_s": stage_s.get(info.payload["clip"], {}),
+                "notes": notes.get(info.payload["clip"], []),
+            }
             for info in clips
         ],
         "commits": [{"number": info.number, "kind": info.kind, "sha256": info.hash} for info in store.log()],
@@ -100,12 +106,15 @@ def closed_loop(store: WorldStore, clips: list[CommitInfo]) -> dict[str, float] 
 
 def _stage_s(session: Session) -> dict[int, dict[str, float]]:
     """Seconds by stage and clip: of earlier sessions from the journal, of this one as measured."""
-    found = {}
-    for event in session.store.events():
+    return {clip: dict(data["stage_s"]) for clip, data in _timings(session.store)} | session.stage_s
+
+
+def _timings(store: WorldStore) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What the journal knows of each clip beside its commit, for it may differ from run to run."""
+    for event in store.events():
         if event.kind == "timings":
             data = unpack_plain(event.payload, where="timings")
-            found[int(data["clip"])] = dict(data["stage_s"])
-    return found | session.stage_s
+            yield int(data["clip"]), data
 
 
 def _pictures(folder: RunFolder, session: Session, clips: list[CommitInfo]) -> list[RoundPictures]:

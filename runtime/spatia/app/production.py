@@ -26,7 +26,7 @@ from spatia.memory.voxel_set import VoxelSet
 from spatia.records.arrays import F32, U8, Bool
 from spatia.records.cloud import CloudSnapshot, Points
 from spatia.records.frames import Frames
-from spatia.records.generation import Cancelled, ClipRequest, Failure, Progress
+from spatia.records.generation import Cancelled, Clip, ClipRequest, Failure, Progress
 from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator
 from spatia.records.projection import Look, Projection, Projector
 
@@ -67,6 +67,7 @@ class RoundResult:
     frame_sha256: tuple[str, ...]  # of every new frame's raw RGB
     projection_sha256: tuple[str, ...]  # of every new frame's projection: colour, depth and index
     stage_s: dict[str, float]
+    notes: tuple[str, ...] = ()  # the generator's, see `Clip`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +195,13 @@ class Production:
             return clip
         first = len(order.preceding)
         new = slice(first, first + order.new_frame_count)
-        frames = Frames(rgb=clip[: order.new_frame_count], cameras=order.cameras[new], time_s=order.time_s[new])
-        return self._remember(order, frames, projection, new, stage_s)
+        frames = Frames(rgb=clip.rgb[: order.new_frame_count], cameras=order.cameras[new], time_s=order.time_s[new])
+        return self._remember(order, frames, projection, new, stage_s, notes=clip.notes)
 
     def _project(self, order: RoundOrder) -> Projection:
         return self._projector.project(order.snapshot, order.cameras, look=self._settings.look)
 
-    def _generate(self, request: ClipRequest) -> U8 | Failure:
+    def _generate(self, request: ClipRequest) -> Clip | Failure:
         if not self._worker.submit(request):
             raise RuntimeError("the generation worker already has a request; one round at a time")
         while True:
@@ -210,10 +211,17 @@ class Production:
             if isinstance(answer, Failure):
                 return answer
             if answer is not None:
-                return answer.clip.rgb
+                return answer.clip
 
     def _remember(
-        self, order: RoundOrder, frames: Frames, projection: Projection, new: slice, stage_s: dict[str, float]
+        self,
+        order: RoundOrder,
+        frames: Frames,
+        projection: Projection,
+        new: slice,
+        stage_s: dict[str, float],
+        *,
+        notes: tuple[str, ...],
     ) -> RoundResult:
         count = len(frames)
         stride, tail = self._settings.keyframe_stride, self._settings.preceding_frames
@@ -250,6 +258,7 @@ class Production:
             frame_sha256=frame_sha256,
             projection_sha256=projection_sha256,
             stage_s=stage_s,
+            notes=notes,
         )
         self._timed(order, stage_s, "preview", lambda: self._preview(result))
         return result

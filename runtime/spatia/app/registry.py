@@ -18,16 +18,17 @@ from spatia.records.projection import Projector
 from spatia.records.truth import TrueScene
 from spatia.worlds.procedural import procedural_world
 
-Spec = dict[str, Any]  # {"generator": name, "procedural": name of the true world or ""}
+Spec = dict[str, Any]  # {"generator": its part of the scene, "procedural": name of the true world or ""}
 
 
 def build_generator(spec: Spec) -> Generator:
     """Raises `SceneError` for a name that is in no list, or an oracle of a world that has no truth."""
-    name, procedural = str(spec["generator"]), str(spec["procedural"])
+    choice, procedural = spec["generator"], str(spec["procedural"])
+    name = choice["name"]
     if name not in GENERATORS:
         raise unknown_name("generator", name, GENERATORS, where="generation.generator.name")
     truth = procedural_world(procedural) if procedural and name == "oracle" else None
-    return GENERATORS[name](truth)
+    return GENERATORS[name](truth, choice)
 
 
 def build_estimator(name: str, *, truth: TrueScene | None, projector: Projector) -> SceneEstimator:
@@ -60,9 +61,16 @@ def _known(truth: TrueScene | None, where: str) -> TrueScene:
     return truth
 
 
-GENERATORS: dict[str, Callable[[TrueScene | None], Generator]] = {
-    "oracle": lambda truth: OracleGenerator(_known(truth, "generation.generator.name")),
-    "reprojection": lambda truth: ReprojectionGenerator(),
+def _spatia(choice: dict[str, Any]) -> Generator:
+    from spatia.generation.wan.open import open_spatia  # torch and diffusers: seconds
+
+    return open_spatia(choice)
+
+
+GENERATORS: dict[str, Callable[[TrueScene | None, dict[str, Any]], Generator]] = {
+    "oracle": lambda truth, choice: OracleGenerator(_known(truth, "generation.generator.name")),
+    "reprojection": lambda truth, choice: ReprojectionGenerator(),
+    "spatia": lambda truth, choice: _spatia(choice),
 }
 ESTIMATORS: dict[str, Callable[[TrueScene | None, Projector], SceneEstimator]] = {
     "oracle": lambda truth, projector: OracleEstimator(_known(truth, "estimation.estimator")),
@@ -73,4 +81,4 @@ SEGMENTERS: dict[str, Callable[[TrueScene | None], DynamicSegmenter]] = {
     "oracle": lambda truth: OracleSegmenter(_known(truth, "estimation.segmenter")),
 }
 # Names of generators that are networks: the report says which kind made a walk.
-NEURAL: frozenset[str] = frozenset()
+NEURAL = frozenset({"spatia"})

@@ -6,6 +6,7 @@ from enum import Enum
 
 import numpy as np
 
+from spatia.errors import SpatiaError
 from spatia.inbox import Inbox, InboxClosed
 from spatia.records.arrays import frozen
 from spatia.records.generation import Cancel, Cancelled, Clip, ClipRequest, Failure, Generator, Progress
@@ -104,9 +105,14 @@ def raised(request: ClipRequest, problem: BaseException) -> Failure:
     return failure_of(
         request,
         kind="raised",
-        message=f"{type(problem).__name__}: {problem}"[:MAX_MESSAGE],
+        message=_words_of(problem)[:MAX_MESSAGE],
         detail="".join(traceback.format_exception(problem))[-MAX_DETAIL:],
     )
+
+
+def _words_of(problem: BaseException) -> str:
+    """An error that is the user's to solve speaks for itself."""
+    return str(problem) if isinstance(problem, SpatiaError) else f"{type(problem).__name__}: {problem}"
 
 
 def _checked(clip: Clip, request: ClipRequest) -> Clip:
@@ -114,4 +120,4 @@ def _checked(clip: Clip, request: ClipRequest) -> Clip:
     shape = (request.new_frame_count, lens.height_px, lens.width_px, 3)
     if clip.request_id != request.request_id:
         raise ValueError(f"the generator answered request {clip.request_id} instead of {request.request_id}")
-    return Clip(request_id=clip.request_id, rgb=frozen(clip.rgb, "the clip's rgb", np.uint8, shape))
+    return Clip(request_id=clip.request_id, rgb=frozen(clip.rgb, "the clip's rgb", np.uint8, shape), notes=clip.notes)

@@ -122,7 +122,8 @@ def message_of_event(event: Event) -> Message:
     if isinstance(event, Sign):
         return Message(kind="sign", fields={"sign": event.value})
     if isinstance(event, Clip):
-        return Message(kind="clip", fields={"request_id": event.request_id}, arrays={"rgb": event.rgb})
+        fields = {"request_id": event.request_id, "notes": event.notes}
+        return Message(kind="clip", fields=fields, arrays={"rgb": event.rgb})
     return Message(kind="progress" if isinstance(event, Progress) else "failure", fields=asdict(event))
 
 
@@ -131,7 +132,8 @@ def event_of_message(message: Message) -> Event:
     if message.kind == "sign":
         return Sign(message.fields["sign"])
     if message.kind == "clip":
-        return Clip(request_id=message.fields["request_id"], rgb=message.arrays["rgb"])
+        notes = tuple(map(str, message.fields["notes"]))
+        return Clip(request_id=message.fields["request_id"], rgb=message.arrays["rgb"], notes=notes)
     if message.kind == "progress":
         return Progress(**message.fields)
     return Failure(**message.fields)

@@ -54,7 +54,7 @@ class TextEncoder:
         the network is opened, for a prompt of more than 512 tokens: cutting it would drop what its author asked for.
         """
         for prompt in prompts:
-            self._check_length(prompt)
+            self.check_length(prompt)
         texts = [clean(prompt) for prompt in prompts]
         embedded = [self._embedded(text) for text in texts]
         if self._free_after:
@@ -67,7 +67,8 @@ class TextEncoder:
         self._model = None
         gc.collect()  # offloading hooks and their modules refer to each other
 
-    def _check_length(self, prompt: str) -> None:
+    def check_length(self, prompt: str) -> None:
+        """Raises `GenerationError` for a prompt of more than 512 tokens. Does not open the network."""
         tokens = self.token_count(prompt)
         if tokens > MOST_TOKENS:
             raise GenerationError(

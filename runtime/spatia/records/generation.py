@@ -37,6 +37,7 @@ class Clip:
 
     request_id: int
     rgb: U8  # [T_new, H, W, 3]
+    notes: tuple[str, ...] = ()  # what was done otherwise than asked, such as for want of memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

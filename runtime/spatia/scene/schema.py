@@ -10,9 +10,16 @@ from pydantic_core import PydanticCustomError
 
 from spatia.scene.schema_base import MAX_TEXT, NamedByValue, Part, ScenePath
 from spatia.scene.schema_edits import SceneEdit
+from spatia.scene.schema_generators import (
+    GeneratorChoice,
+    ReprojectionGenerator,
+    SpatiaGenerator,
+    as_the_weights_expect,
+)
 from spatia.scene.schema_paths import PathSegment, Start
 
 FORMAT_VERSION = 1
+NETWORK_STEP_PX = 32  # 16 pixels in a latent cell, 2 x 2 cells in a token
 
 Side = Annotated[int, Field(ge=16, le=4096)]
 Focal = Annotated[float, Field(gt=0, le=1e6)]
@@ -143,13 +150,6 @@ class References(Part):
     voxel_m: Annotated[float, Field(ge=0.001, le=10)] = 0.05
 
 
-class GeneratorChoice(Part):
-    """Who makes the frames, and where it runs."""
-
-    name: Literal["oracle", "reprojection"] = "reprojection"
-    worker: Literal["thread", "process", "inline"] = "thread"
-
-
 def _clip_length(frames: int) -> int:
     if frames % 4 != 1:
         low = frames - (frames - 1) % 4
@@ -169,7 +169,7 @@ PRESETS = {
 class Generation(Part):
     """How a walk is cut into clips and who generates them."""
 
-    generator: GeneratorChoice = GeneratorChoice()
+    generator: GeneratorChoice = ReprojectionGenerator()
     rounds: Literal["paper", "release"] = Field(
         default="paper", description="Clip lengths: 81/81/9 (paper) or 121/81/9 (release), where not said below."
     )
@@ -256,3 +256,22 @@ class Scene(Part):
     estimation: Estimation = Estimation()
     projection: ProjectionChoice = ProjectionChoice()
     output: Output = Output()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, data: Any) -> Any:
+        return as_the_weights_expect(data)
+
+    @model_validator(mode="after")
+    def _size_fits_the_networks(self) -> "Scene":
+        if isinstance(self.generation.generator, SpatiaGenerator):
+            for name in ("width_px", "height_px"):
+                side = getattr(self.camera, name)
+                if side % NETWORK_STEP_PX:
+                    low = side // NETWORK_STEP_PX * NETWORK_STEP_PX
+                    raise PydanticCustomError(
+                        "size",
+                        "camera.{name} must be a multiple of {step} for spatia, such as {near}; got {side}",
+                        {"name": name, "step": NETWORK_STEP_PX, "near": max(low, NETWORK_STEP_PX), "side": side},
+                    )
+        return self

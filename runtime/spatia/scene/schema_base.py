@@ -126,7 +126,7 @@ def _located(value: Any, info: ValidationInfo) -> Any:
     folder: Path = Path.cwd() if isinstance(value, TypedPath) else context.get("folder", Path.cwd())
     free = isinstance(value, TypedPath) or context.get("allow_outside", True)
     try:
-        place = (folder / value).resolve()
+        place = (folder / Path(value).expanduser()).resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
         raise PydanticCustomError("path", "cannot be resolved: {cause}", {"cause": str(error)}) from error
     if not free and not place.is_relative_to(folder.resolve()):

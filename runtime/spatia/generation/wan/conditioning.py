@@ -1,0 +1,112 @@
+"""From a request to what the network is conditioned on. On the generator's thread.
+
+Pictures go from memory to the autoencoder; none passes through a video file, where the release loses some of each
+(spec/spatia_release.md 1.10).
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spatia.generation.wan.layout import ClipLayout, latent_count
+from spatia.networks.autoencoder import Autoencoder, mask_pixels_of, pixels_of
+from spatia.records.arrays import U8
+from spatia.records.frames import Frames
+from spatia.records.generation import ClipRequest
+from spatia.records.projection import Projection
+
+SAME_POSE = 1e-6  # on each entry of two world_from_camera
+KEPT_LATENTS = 256  # of single frames; 660 KB each at 1248 x 704
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownFrames:
+    """Which pictures a clip is given, as uint8 [T, H, W, 3]."""
+
+    history: U8  # 4k + 1 consecutive frames that the clip begins with, or none
+    references: U8  # any number, each on its own
+
+    def layout(self, frames: int) -> ClipLayout:
+        """Of a clip of so many frames, history included."""
+        history = latent_count(len(self.history)) if len(self.history) else 0
+        return ClipLayout(references=len(self.references), history=history, new=latent_count(frames) - history)
+
+
+def known_frames(request: ClipRequest, *, references_in_first: bool) -> KnownFrames:
+    """What is pinned and what is referred to.
+
+    A first round has no frames before it. Where a reference was taken from its first pose, as a photograph that the
+    world began with is, that is the clip's first frame. The release gives a first round no references.
+    """
+    references = request.references
+    if len(request.preceding):
+        return KnownFrames(history=request.preceding.rgb, references=references.rgb)
+    first = _taken_at_first_pose(request)
+    others = np.ones(len(references), dtype=bool)
+    if first is not None:
+        others[first] = False
+    history = references.rgb[:0] if first is None else references.rgb[first : first + 1]
+    return KnownFrames(history=history, references=references.rgb[others if references_in_first else slice(0)])
+
+
+def _taken_at_first_pose(request: ClipRequest) -> int | None:
+    poses: Frames = request.references
+    apart = np.abs(poses.cameras.world_from_camera - request.cameras.world_from_camera[0]).max(axis=(1, 2), initial=0)
+    found = np.flatnonzero(apart <= SAME_POSE)
+    return int(found[0]) if len(found) else None
+
+
+def hole_mask_of(projection: Projection) -> U8:
+    """[T, H, W] 255 where the memory knows nothing, 0 where it covers the pixel, between the two on soft edges."""
+    return (255 - np.rint(projection.coverage * 255)).astype(np.uint8)
+
+
+class LatentEncoder:
+    """Pictures to latents [C, F, h, w] float32 on the CPU. Keeps those of single frames by their content.
+
+    A frame is often a reference in several rounds; what is kept depends on its bytes alone, so that a resumed walk
+    gives the same clips as one that was never interrupted.
+    """
+
+    def __init__(self, autoencoder: Autoencoder, *, as_released: bool) -> None:
+        self._autoencoder = autoencoder
+        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        # The release casts pixels to bfloat16 before it scales them (spec/spatia_release.md 1.2).
+        self._pixels = {
+            "dtype": autoencoder.vae.dtype,
+            "device": "cpu",
+            "scale_in_dtype": as_released,
+        }
+
+    def is_on(self, autoencoder: Autoencoder) -> bool:
+        return self._autoencoder is autoencoder
+
+    def video(self, rgb: U8, *, check: Callable[[int, int], object]) -> Tensor:
+        """Of 4k + 1 consecutive frames."""
+        return self._autoencoder.encode(pixels_of(rgb, **self._pixels), check=check).cpu()
+
+    def mask(self, mask: U8, *, check: Callable[[int, int], object]) -> Tensor:
+        """Of 4k + 1 hole masks [H, W], which the weights take in [0, 1] where pictures are in [-1, 1]."""
+        return self._autoencoder.encode(mask_pixels_of(mask, **self._pixels), check=check).cpu()
+
+    def singles(self, rgb: U8, *, check: Callable[[int, int], object]) -> Tensor:
+        """Of frames that do not follow each other: one latent frame each."""
+        latents = []
+        for done, frame in enumerate(rgb, start=1):
+            latents.append(self._single(frame))
+            check(done, len(rgb))
+        return torch.cat(latents, dim=1)
+
+    def _single(self, frame: U8) -> Tensor:
+        content = hashlib.sha256(np.ascontiguousarray(frame).data).digest() + str(frame.shape).encode()
+        if content not in self._kept:
+            self._kept[content] = self.video(frame[None], check=lambda done, total: None)
+            if len(self._kept) > KEPT_LATENTS:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(content)
+        return self._kept[content]
