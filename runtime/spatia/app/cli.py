@@ -14,15 +14,21 @@ app = typer.Typer(
 world_app = typer.Typer(help="Look into saved worlds.", no_args_is_help=True)
 scene_app = typer.Typer(help="Make and check scene files.", no_args_is_help=True)
 path_app = typer.Typer(help="Camera paths: of a scene, or converted.", no_args_is_help=True)
+models_app = typer.Typer(help="Networks' weights: list, fetch, check and convert them.", no_args_is_help=True)
 app.add_typer(world_app, name="world")
 app.add_typer(scene_app, name="scene")
 app.add_typer(path_app, name="path")
+app.add_typer(models_app, name="models")
 
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads this spelling
     typer.Option(
         "--set", help="Change a value of the scene, such as --set seed=7 or --set generation.generator.name=oracle."
     ),
+]
+To = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--to", help="The folder of models; $SPATIA_MODELS or the user's data folder by default."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -154,7 +160,7 @@ def scene_schema() -> None:
     """Print the JSON schema of scene files, for editors."""
     from spatia.scene.json_schema import scene_json_schema
 
-    typer.echo(scene_json_schema())
+    typer.echo(scene_json_schema(), nl=False)
 
 
 @path_app.command("convert")
@@ -176,3 +182,60 @@ def path_of(
     from spatia.app.paths_cli import write_scene_path
 
     typer.echo(f"{write_scene_path(scene, overrides or [], out)} poses in {out}")
+
+
+@models_app.command("list")
+def models_list(to: To = None, debug: Debug = False) -> None:
+    """The weights that are known: what for, under which licence, how large, and whether they are here."""
+    from spatia.app.models_cli import print_list
+
+    print_list(to)
+
+
+@models_app.command("fetch")
+def models_fetch(
+    names: Annotated[list[str], typer.Argument(help="As `spatia models list` names them.")],
+    to: To = None,
+    accepted: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--accept-licence", help="Accept a licence without being asked, such as CC-BY-SA-4.0."),
+    ] = None,
+    with_base: Annotated[bool, typer.Option("--with-base", help="Fetch wan2.2-ti2v-5b too.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Download weights from huggingface.co. Ctrl-C is safe; the same command goes on."""
+    from spatia.app.models_cli import fetch_in_console
+
+    if not fetch_in_console(names, to=to, accepted=accepted or [], with_base=with_base):
+        raise typer.Exit(130)
+
+
+@models_app.command("check")
+def models_check(
+    target: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="NAME_OR_FOLDER", help="A base or spatia; by default what is here of both."),
+    ] = None,
+    control: Annotated[Optional[Path], typer.Option(help="A control branch for the base.")] = None,  # noqa: UP045
+    lora: Annotated[Optional[Path], typer.Option(help="A LoRA for the base.")] = None,  # noqa: UP045
+    to: To = None,
+    table: Annotated[bool, typer.Option("--table", help="List all that is wrong, not 40 of each network.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Compare every tensor's name, shape and dtype with what the networks want. Exits with 1 when one is wrong."""
+    from spatia.app.models_cli import print_check
+
+    if not print_check(target, to=to, control=control, lora=lora, every_row=table):
+        raise typer.Exit(1)
+
+
+@models_app.command("convert")
+def models_convert(
+    folder: Annotated[Path, typer.Argument(help="A base model in its authors' layout.")],
+    out: Annotated[Optional[Path], typer.Option(help="A new folder, for the layout of diffusers.")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Write a base in the layout of diffusers, or, without --out, its pickles as safetensors beside them."""
+    from spatia.app.models_cli import convert_in_console
+
+    convert_in_console(folder, out)

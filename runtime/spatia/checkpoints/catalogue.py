@@ -92,7 +92,7 @@ UNPUBLISHED = "Mirage: no weights are published; your own vace.safetensors and l
 MODELS: tuple[Model, ...] = (
     Model(
         name=BASE,
-        purpose="the base that generates, in its authors' layout",
+        purpose="the generating base, authors' layout",
         repository="Wan-AI/Wan2.2-TI2V-5B",
         licence=APACHE,
         size="34 GB",
@@ -105,7 +105,7 @@ MODELS: tuple[Model, ...] = (
     ),
     Model(
         name=BASE_DIFFUSERS,
-        purpose="the same base, in the layout of diffusers",
+        purpose="the generating base, diffusers' layout",
         repository="Wan-AI/Wan2.2-TI2V-5B-Diffusers",
         licence=APACHE,
         size="34 GB",
@@ -121,7 +121,7 @@ MODELS: tuple[Model, ...] = (
     ),
     Model(
         name=SPATIA,
-        purpose="control branch and LoRA: the base follows the memory",
+        purpose="makes the base follow the memory",
         repository="Jinjing713/Spatia",
         licence=SHARE_ALIKE,
         size="3 to 6 GB",
