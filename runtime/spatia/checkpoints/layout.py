@@ -23,7 +23,6 @@ TOKENIZER = "google/umt5-xxl"
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 MOST_JSON_BYTES = 16 << 20
 MOST_LAYERS = 1000
-MOST_SIZES = 16
 WIDEST = 1 << 20
 FETCH = {"original": f"spatia models fetch {BASE}", "diffusers": f"spatia models fetch {BASE_DIFFUSERS}"}
 Layout = Literal["original", "diffusers"]
@@ -127,8 +126,20 @@ def _diffusers_config(settings: Mapping[str, Any], path: Path) -> TransformerCon
 def _autoencoder_settings(path: Path) -> dict[str, Any]:
     settings = _read_json(path)
     _whole(settings, "num_res_blocks", path, most=MOST_LAYERS, default=2)
-    if not isinstance(settings.get("dim_mult", []), list) or len(settings.get("dim_mult", [])) > MOST_SIZES:
-        raise InputError(f"dim_mult must be a list of at most {MOST_SIZES}", where=str(path), fix=FETCH["diffusers"])
+    _whole(settings, "patch_size", path, most=16, default=1)
+    channels = _whole(settings, "z_dim", path)
+    for key, least, most in (
+        ("latents_mean", channels, channels),
+        ("latents_std", channels, channels),
+        ("dim_mult", 1, 16),
+    ):
+        numbers = settings.get(key)
+        if (
+            not isinstance(numbers, list)
+            or not least <= len(numbers) <= most
+            or any(type(number) not in (int, float) for number in numbers)
+        ):
+            raise InputError(f"{key} must list {least} to {most} numbers", where=str(path), fix=FETCH["diffusers"])
     return settings
 
 

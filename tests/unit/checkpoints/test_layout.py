@@ -1,0 +1,152 @@
+"""What makes up a base model is found in both layouts; what is missing is named with the command that gets it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spatia.checkpoints.layout import BaseFiles, find_base
+from spatia.errors import InputError
+from spatia.networks.config import WAN_TI2V_5B
+from support.toy_checkpoints import CONFIG, ORIGINAL_JSON, TRANSFORMER_JSON, Toy
+
+
+@pytest.fixture(params=["original", "diffusers"])
+def folder(request: pytest.FixtureRequest, toy: Toy, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(getattr(toy, request.param), tmp_path / request.param))
+
+
+def test_both_layouts_state_the_same_sizes(toy: Toy) -> None:
+    original, diffusers = find_base(toy.original), find_base(toy.diffusers)
+    assert original.config == diffusers.config == CONFIG.with_control(())
+    assert (original.layout, diffusers.layout) == ("original", "diffusers")
+    assert [path.name for path in original.transformer] == [
+        "diffusion_pytorch_model-00001-of-00002.safetensors",
+        "diffusion_pytorch_model-00002-of-00002.safetensors",
+    ]
+
+
+def test_weights_without_a_configuration_are_the_released_model(toy: Toy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy.original, tmp_path / "base"))
+    (folder / "config.json").unlink()
+    assert find_base(folder).config == WAN_TI2V_5B
+
+
+def test_an_index_names_the_shards(toy: Toy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy.original, tmp_path / "base"))
+    index = folder / "diffusion_pytorch_model.safetensors.index.json"
+    (folder / "diffusion_pytorch_model-00002-of-00002.safetensors").rename(folder / "rest.safetensors")
+    first = "diffusion_pytorch_model-00001-of-00002.safetensors"
+    index.write_text(json.dumps({"weight_map": {"x": first, "y": "rest.safetensors"}}))
+    assert [path.name for path in find_base(folder).transformer] == [first, "rest.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["../x.safetensors", "/x.safetensors", "x.pth", 3])
+def test_an_index_reaches_no_file_outside_its_folder(name: object, toy: Toy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy.original, tmp_path / "base"))
+    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": name}}))
+    with pytest.raises(InputError, match="weight_map names no files of this folder"):
+        find_base(folder)
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"),
+    [
+        *(
+            ("original", name)
+            for name in (
+                "diffusion_pytorch_model-00002-of-00002.safetensors",
+                "Wan2.2_VAE.pth",
+                "models_t5_umt5-xxl-enc-bf16.pth",
+                "google/umt5-xxl/tokenizer.json",
+            )
+        ),
+        *(
+            ("diffusers", name)
+            for name in (
+                "transformer/config.json",
+                "transformer/diffusion_pytorch_model.safetensors",
+                "vae/config.json",
+                "vae/diffusion_pytorch_model.safetensors",
+                "text_encoder/config.json",
+                "text_encoder/model.safetensors",
+                "tokenizer/tokenizer.json",
+            )
+        ),
+    ],
+)
+def test_a_missing_file_is_named_with_the_command_that_gets_it(
+    layout: str, name: str, toy: Toy, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(getattr(toy, layout), tmp_path / "base"))
+    (folder / name).unlink()
+    with pytest.raises(InputError) as caught:
+        find_base(folder)
+    assert caught.value.where == str(folder / name)
+    assert f"looked for {Path(name).name}" in caught.value.problem
+    model = {"original": "wan2.2-ti2v-5b", "diffusers": "wan2.2-ti2v-5b-diffusers"}[layout]
+    assert caught.value.fix == f"spatia models fetch {model}"
+
+
+def test_a_folder_of_something_else_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"looked for diffusion_pytorch_model\*\.safetensors .* model_index\.json"):
+        find_base(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        find_base(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("num_layers", 10**9),
+        ("num_layers", 0),
+        ("num_layers", True),
+        ("num_layers", "6"),
+        ("num_layers", None),
+        ("ffn_dim", -1),
+        ("ffn_dim", 1.5),
+        ("text_dim", [16]),
+        ("freq_dim", 1 << 40),
+        ("patch_size", [1, 2]),
+        ("patch_size", [1, 2, 0]),
+        ("patch_size", "122"),
+        ("eps", 0.0),
+        ("eps", "small"),
+    ],
+)
+def test_sizes_that_no_network_has_are_refused(key: str, value: object, folder: Path) -> None:
+    file = folder / ("config.json" if folder.name == "original" else "transformer/config.json")
+    settings: dict[str, Any] = ORIGINAL_JSON if folder.name == "original" else TRANSFORMER_JSON
+    file.write_text(json.dumps({**settings, key: value}))
+    with pytest.raises(InputError, match=f"{key} must be") as caught:
+        find_base(folder)
+    assert caught.value.where == str(file)
+
+
+def test_a_model_that_takes_more_than_latents_is_refused(toy: Toy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy.original, tmp_path / "base"))
+    (folder / "config.json").write_text(json.dumps({**ORIGINAL_JSON, "in_dim": 36}))
+    with pytest.raises(InputError, match="in_dim 36 and out_dim 4 differ"):
+        find_base(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "\x00", "nope", '{"a": ' * 5000])
+def test_what_is_no_json_object_is_refused(text: str, folder: Path) -> None:
+    for name in ("config.json", "transformer/config.json", "vae/config.json", "text_encoder/config.json"):
+        if (folder / name).exists():
+            kept = (folder / name).read_text()
+            (folder / name).write_text(text)
+            with pytest.raises(InputError) as caught:
+                find_base(folder)
+            assert caught.value.where == str(folder / name)
+            (folder / name).write_text(kept)
+
+
+def test_a_base_is_found_through_links(toy: Toy, tmp_path: Path) -> None:
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    for path in toy.original.iterdir():
+        (folder / path.name).symlink_to(path)
+    assert isinstance(find_base(folder), BaseFiles)
