@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from diffusers import UniPCMultistepScheduler, WanTransformer3DModel
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from spatia.checkpoints.layout import STEM, BaseFiles, find_base
@@ -129,16 +130,21 @@ def _staged(target: Path, size_bytes: int) -> Iterator[Path]:
     """A path to write to that becomes `target` when all went well and is removed otherwise."""
     if target.exists():
         raise InputError("exists already; nothing is overwritten", where=str(target), fix="name another place")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    free_bytes = shutil.disk_usage(target.parent).free
-    if free_bytes < size_bytes:
-        raise InputError(
-            f"{size_bytes / 1e9:.1f} GB are needed, {free_bytes / 1e9:.1f} GB are free", where=str(target.parent)
-        )
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
-        staging = Path(folder) / target.name
-        yield staging
-        staging.rename(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        free_bytes = shutil.disk_usage(target.parent).free
+        if free_bytes < size_bytes:
+            raise InputError(
+                f"{size_bytes / 1e9:.1f} GB are needed, {free_bytes / 1e9:.1f} GB are free",
+                where=str(target.parent),
+                fix="make room, or name a place on another disk",
+            )
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
+            staging = Path(folder) / target.name
+            yield staging
+            staging.rename(target)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot be written: {error}", where=str(target), fix="name another place") from error
 
 
 def _bytes(*files: Path) -> int:

@@ -49,6 +49,13 @@ class BaseFiles:
 
 def find_base(folder: Path) -> BaseFiles:
     """The base model in `folder`. Raises `InputError` naming what is missing and the command that gets it."""
+    try:
+        return _find_base(folder)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(folder)) from error
+
+
+def _find_base(folder: Path) -> BaseFiles:
     if not folder.is_dir():
         raise InputError("no such folder; a base model is wanted", where=str(folder), fix=FETCH["original"])
     if (folder / "model_index.json").is_file() or (folder / "transformer").is_dir():

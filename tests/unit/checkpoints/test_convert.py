@@ -84,3 +84,9 @@ def test_the_twins_of_the_pickles_are_used_instead_of_them(toy: Toy, tmp_path: P
     autoencoder, text_encoder = load_autoencoder(base, **CPU), load_text_encoder(base, **CPU)
     assert torch.equal(autoencoder.quant_conv.weight, toy.autoencoder.quant_conv.weight)
     assert torch.equal(text_encoder.shared.weight, toy.text_encoder.shared.weight)
+
+
+def test_a_place_that_cannot_be_written_is_named(toy: Toy, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        convert_base(toy.original, tmp_path / "file" / "out", progress=quiet)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from spatia.checkpoints.layout import BaseFiles, find_base
+from spatia.checkpoints.wanted import base_parts
 from spatia.errors import InputError
 from spatia.networks.config import WAN_TI2V_5B
 from support.toy_checkpoints import CONFIG, ORIGINAL_JSON, TRANSFORMER_JSON, Toy
@@ -95,6 +96,8 @@ def test_a_folder_of_something_else_says_what_was_looked_for(tmp_path: Path) -> 
         find_base(tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         find_base(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        find_base(tmp_path / ("x" * 5000))
 
 
 @pytest.mark.parametrize(
@@ -150,3 +153,49 @@ def test_a_base_is_found_through_links(toy: Toy, tmp_path: Path) -> None:
     for path in toy.original.iterdir():
         (folder / path.name).symlink_to(path)
     assert isinstance(find_base(folder), BaseFiles)
+
+
+@pytest.mark.parametrize(
+    ("network", "key", "value"),
+    [
+        ("vae", "num_res_blocks", 10**9),
+        ("vae", "dim_mult", [1] * 1000),
+        ("vae", "dim_mult", ["1"]),
+        ("vae", "latents_mean", [0.0] * 3),
+        ("vae", "latents_std", None),
+        ("vae", "patch_size", 10**30),
+        ("vae", "z_dim", -4),
+        ("text_encoder", "num_layers", 10**9),
+    ],
+)
+def test_settings_that_would_build_without_end_are_refused(
+    network: str, key: str, value: object, toy: Toy, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(toy.diffusers, tmp_path / "base"))
+    file = folder / network / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    with pytest.raises(InputError, match=f"{key} must") as caught:
+        find_base(folder)
+    assert caught.value.where == str(file)
+
+
+@pytest.mark.parametrize(
+    ("network", "key", "value"),
+    [
+        ("vae", "base_dim", "x"),
+        ("vae", "base_dim", 10**30),
+        ("vae", "temperal_downsample", []),
+        ("vae", "in_channels", None),
+        ("text_encoder", "d_kv", 10**30),
+        ("text_encoder", "num_heads", "x"),
+        ("text_encoder", "feed_forward_proj", "a-b-c"),
+    ],
+)
+def test_settings_that_make_no_network_are_named(
+    network: str, key: str, value: object, toy: Toy, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(toy.diffusers, tmp_path / "base"))
+    file = folder / network / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    with pytest.raises(InputError, match="its settings make no network"):
+        list(base_parts(find_base(folder)))
