@@ -234,17 +234,17 @@ def _typed_errors(model: Model, folder: Path) -> Iterator[None]:
             where=model.url,
             fix="accept their terms on that page, then `hf auth login`, then try again",
         ) from error
-    except RepositoryNotFoundError as error:  # the hub answers 401 for what is not there and for what is private
-        raise InputError(
-            "there is no such repository, or it is private",
-            where=model.url,
-            fix="look at that page; where you may see it, `hf auth login` and try again",
-        ) from error
     except LocalEntryNotFoundError as error:  # the hub's word for a connection that is lost between files
         reason = str(error.__cause__ or error).partition("\n")[0]
         raise DeviceError(f"the connection failed: {reason}", where=model.url, fix=again) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
+        if status == 404 or isinstance(error, RepositoryNotFoundError):  # 401 for what is private and what is not there
+            raise InputError(
+                "there is no such repository, or it is private",
+                where=model.url,
+                fix="look at that page; where you may see it, `hf auth login` and try again",
+            ) from error
         if status in (401, 403):
             raise InputError(
                 f"the hub refused (HTTP {status})", where=model.url, fix="`hf auth login` anew, or unset HF_TOKEN"

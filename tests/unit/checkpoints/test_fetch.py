@@ -169,6 +169,7 @@ def failures() -> Iterator[Any]:
     yield pytest.param(hub_errors.OfflineModeIsEnabled("off"), device, "HF_HUB_OFFLINE", id="offline")
     yield pytest.param(http("RepositoryNotFoundError", 404), bad_input, "no such repository", id="404")
     yield pytest.param(http("RepositoryNotFoundError", 401), bad_input, "no such repository", id="401-no-repository")
+    yield pytest.param(http("HfHubHTTPError", 404), bad_input, "no such repository", id="404-of-a-mirror")
     yield pytest.param(http("HfHubHTTPError", 401), bad_input, "refused.*401.*\n.*HF_TOKEN", id="401-bad-token")
     yield pytest.param(http("GatedRepoError", 403), bad_input, "asked first.*\n.*hf auth login", id="gated")
     yield pytest.param(http("HfHubHTTPError", 503), device, "HTTP 503.*\n.*later", id="503")
