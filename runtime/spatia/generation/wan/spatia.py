@@ -5,7 +5,7 @@ behind changes it, so that a resumed walk goes on as the uninterrupted one would
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ from spatia.networks.autoencoder import SIZE_STEP_PX
 from spatia.networks.lora import use_lora
 from spatia.records.arrays import U8
 from spatia.records.generation import Cancel, Clip, ClipRequest, Progress, Report
+
+R = TypeVar("R")
 
 Check = Callable[[int, int], None]
 
@@ -80,8 +82,7 @@ class SpatiaGenerator:
     def _generated(
         self, request: ClipRequest, known: KnownFrames, work: Work, prompts: tuple[str, ...], steps: "_Steps"
     ) -> Clip:
-        steps.stage("networks")(0, 1)
-        networks = self._source.networks_for(work)
+        networks = steps.whole("networks", lambda: self._source.networks_for(work))
         conditions = self._conditions(request, known, work, networks, prompts, steps)
         sampling = self._settings.sampling
         is_later = len(request.preceding) > 0
@@ -125,8 +126,7 @@ class SpatiaGenerator:
         def placed(tensor: Tensor) -> Tensor:
             return tensor.to(networks.device, networks.dtype)
 
-        steps.stage("text")(0, 1)
-        text = placed(networks.text.encode(prompts))
+        text = placed(steps.whole("text", lambda: networks.text.encode(prompts)))
         encoder = self._encoder_of(networks)
         control = torch.cat(
             [
@@ -182,6 +182,14 @@ class _Steps:
         self._request_id = request.request_id
         self._report = report
         self._cancel = cancel
+
+    def whole(self, name: str, work: Callable[[], R]) -> R:
+        """A stage that cannot be stopped halfway."""
+        check = self.stage(name)
+        check(0, 1)
+        result = work()
+        check(1, 1)
+        return result
 
     def stage(self, name: str) -> Check:
         def check(done: int, total: int) -> None:
