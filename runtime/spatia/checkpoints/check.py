@@ -53,8 +53,7 @@ class Check:
         """Raises `InputError` with the first rows unless all is as wanted."""
         if self.rows:
             raise InputError(
-                f"{len(self.rows)} of {self.tensors} tensors are not as the network wants them\n"
-                f"{self.table(most=ROWS_IN_ERROR)}",
+                f"does not fit the network, which wants {self.tensors} tensors\n{self.table(most=ROWS_IN_ERROR)}",
                 where=self.place,
                 fix=f"use the file of this network, or {FETCH_AGAIN}",
             )

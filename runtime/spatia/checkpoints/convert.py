@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UniPCMultistepScheduler, WanTransformer3DModel
@@ -17,10 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from spatia.checkpoints.layout import STEM, BaseFiles, find_base
+from spatia.checkpoints.names import CONTROL_PREFIX
 from spatia.checkpoints.tensors import PICKLES, read_tensors
 from spatia.checkpoints.wanted import Part, autoencoder_part, text_encoder_part, transformer_part
 from spatia.errors import InputError
-from spatia.networks.config import TransformerConfig
+from spatia.networks.transformer import WanControlTransformer
 
 # Called before each file of weights with its name, how many are done and how many there are.
 Progress = Callable[[str, int, int], object]
@@ -60,7 +62,8 @@ def convert_base(folder: Path, out: Path, *, progress: Progress) -> BaseFiles:
             for file in _write_part(part, staging / name, stem):
                 progress(f"{name}/{file}", done, total)
                 done += 1
-        _transformer_config(base.config).save_config(staging / "transformer")
+        with torch.device("meta"):  # diffusers' own transformer of these sizes, for the configuration it writes
+            WanTransformer3DModel(**_settings(parts["transformer"].module)).save_config(staging / "transformer")
         parts["vae"].module.save_config(staging / "vae")
         parts["text_encoder"].module.config.save_pretrained(staging / "text_encoder")
         UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=SHIFT).save_config(
@@ -108,23 +111,6 @@ def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"})
 
 
-def _transformer_config(config: TransformerConfig) -> WanTransformer3DModel:
-    """diffusers' own transformer of these sizes, for the configuration it writes."""
-    with torch.device("meta"):
-        return WanTransformer3DModel(
-            patch_size=config.patch,
-            num_attention_heads=config.heads,
-            attention_head_dim=config.head_size,
-            in_channels=config.latent_channels,
-            out_channels=config.latent_channels,
-            text_dim=config.text_size,
-            freq_dim=config.frequency_size,
-            ffn_dim=config.ffn_size,
-            num_layers=config.layers,
-            eps=config.eps,
-        )
-
-
 @contextmanager
 def _staged(target: Path, size_bytes: int) -> Iterator[Path]:
     """A path to write to that becomes `target` when all went well and is removed otherwise."""
@@ -145,6 +131,12 @@ def _staged(target: Path, size_bytes: int) -> Iterator[Path]:
             staging.rename(target)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot be written: {error}", where=str(target), fix="name another place") from error
+
+
+def _settings(transformer: WanControlTransformer) -> dict[str, Any]:
+    """Those that diffusers' transformer without a control branch has too."""
+    own = ("_", CONTROL_PREFIX)
+    return {key: value for key, value in transformer.config.items() if not key.startswith(own)}
 
 
 def _bytes(*files: Path) -> int:

@@ -1,6 +1,6 @@
 import pytest
 
-from support.toy_checkpoints import Toy, write_toy
+from support.toy_models import Toy, write_toy
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What is converted loads as before, in our loader and in diffusers'."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,16 @@ from transformers import UMT5EncoderModel
 
 from spatia.checkpoints.convert import convert_base, convert_pickles
 from spatia.checkpoints.layout import find_base
-from spatia.checkpoints.load import load_autoencoder, load_text_encoder, load_transformer
+from spatia.checkpoints.load import load_autoencoder, load_text_encoder
 from spatia.errors import InputError
-from support.toy_checkpoints import Toy, run_transformer
+from support.toy_models import Toy
 
 CPU: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+
+
+def assert_equal(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def quiet(name: str, done: int, total: int) -> None:
@@ -24,24 +30,24 @@ def quiet(name: str, done: int, total: int) -> None:
 def test_a_converted_base_is_the_same_model_in_the_layout_of_diffusers(toy: Toy, tmp_path: Path) -> None:
     said: list[tuple[str, int, int]] = []
     base = convert_base(toy.original, tmp_path / "out", progress=lambda *step: said.append(step))
-    assert base.layout == "diffusers" and len(base.transformer) == 2
-    assert said[0] == ("transformer/diffusion_pytorch_model-00001-of-00002.safetensors", 0, 4)
-    assert said[-1] == ("text_encoder/model.safetensors", 3, 4)
-    loaded = load_transformer(base, control=toy.control, **CPU)
-    assert torch.equal(run_transformer(loaded), run_transformer(toy.transformer))
+    assert base.layout == "diffusers" and base.config == find_base(toy.original).config
+    assert said[0] == ("transformer/diffusion_pytorch_model-00001-of-00003.safetensors", 0, 5)
+    assert said[-1] == ("text_encoder/model.safetensors", 4, 5)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_the_libraries_own_loaders_take_a_converted_base(toy: Toy, tmp_path: Path) -> None:
     out = convert_base(toy.original, tmp_path / "out", progress=quiet).folder
-    transformer, report = WanTransformer3DModel.from_pretrained(out / "transformer", output_loading_info=True)
-    assert not report["missing_keys"] and not report["unexpected_keys"]
-    name = "blocks.3.ffn.net.2.weight"
-    assert torch.equal(transformer.state_dict()[name], toy.transformer.state_dict()[name])
-    autoencoder = AutoencoderKLWan.from_pretrained(out / "vae")
-    assert torch.equal(autoencoder.quant_conv.weight, toy.autoencoder.quant_conv.weight)
-    text_encoder = UMT5EncoderModel.from_pretrained(out / "text_encoder")
-    assert torch.equal(text_encoder.shared.weight, toy.text_encoder.shared.weight)
+    for network, part in ((WanTransformer3DModel, "transformer"), (AutoencoderKLWan, "vae")):
+        converted, report = network.from_pretrained(out / part, output_loading_info=True)
+        assert not report["missing_keys"] and not report["unexpected_keys"]
+        wanted = network.from_pretrained(toy.diffusers / part)
+        assert {**converted.config, "_name_or_path": ""} == {**wanted.config, "_name_or_path": ""}
+        assert_equal(converted.state_dict(), wanted.state_dict())
+    assert_equal(
+        UMT5EncoderModel.from_pretrained(out / "text_encoder").state_dict(),
+        UMT5EncoderModel.from_pretrained(toy.diffusers / "text_encoder").state_dict(),
+    )
     assert UniPCMultistepScheduler.from_pretrained(out / "scheduler").config.flow_shift == 5.0
 
 
@@ -81,9 +87,9 @@ def test_the_twins_of_the_pickles_are_used_instead_of_them(toy: Toy, tmp_path: P
         path.unlink()
     base = find_base(folder)
     assert (base.autoencoder, base.text_encoder) == ((twins[1],), (twins[0],))
-    autoencoder, text_encoder = load_autoencoder(base, **CPU), load_text_encoder(base, **CPU)
-    assert torch.equal(autoencoder.quant_conv.weight, toy.autoencoder.quant_conv.weight)
-    assert torch.equal(text_encoder.shared.weight, toy.text_encoder.shared.weight)
+    of_pickles = find_base(toy.original)
+    for load in (load_autoencoder, load_text_encoder):
+        assert_equal(load(base, **CPU).state_dict(), load(of_pickles, **CPU).state_dict())
 
 
 def test_a_place_that_cannot_be_written_is_named(toy: Toy, tmp_path: Path) -> None:

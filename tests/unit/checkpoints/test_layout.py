@@ -3,15 +3,15 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from spatia.checkpoints.layout import BaseFiles, find_base
+from spatia.checkpoints.tiny import TRANSFORMER
 from spatia.checkpoints.wanted import base_parts
 from spatia.errors import InputError
 from spatia.networks.config import WAN_TI2V_5B
-from support.toy_checkpoints import CONFIG, ORIGINAL_JSON, TRANSFORMER_JSON, Toy
+from support.toy_models import Toy
 
 
 @pytest.fixture(params=["original", "diffusers"])
@@ -21,11 +21,10 @@ def folder(request: pytest.FixtureRequest, toy: Toy, tmp_path: Path) -> Path:
 
 def test_both_layouts_state_the_same_sizes(toy: Toy) -> None:
     original, diffusers = find_base(toy.original), find_base(toy.diffusers)
-    assert original.config == diffusers.config == CONFIG.with_control(())
+    assert original.config == diffusers.config == TRANSFORMER.with_control(())
     assert (original.layout, diffusers.layout) == ("original", "diffusers")
     assert [path.name for path in original.transformer] == [
-        "diffusion_pytorch_model-00001-of-00002.safetensors",
-        "diffusion_pytorch_model-00002-of-00002.safetensors",
+        f"diffusion_pytorch_model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)
     ]
 
 
@@ -38,10 +37,19 @@ def test_weights_without_a_configuration_are_the_released_model(toy: Toy, tmp_pa
 def test_an_index_names_the_shards(toy: Toy, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(toy.original, tmp_path / "base"))
     index = folder / "diffusion_pytorch_model.safetensors.index.json"
-    (folder / "diffusion_pytorch_model-00002-of-00002.safetensors").rename(folder / "rest.safetensors")
-    first = "diffusion_pytorch_model-00001-of-00002.safetensors"
+    first = "diffusion_pytorch_model-00001-of-00003.safetensors"
+    (folder / "diffusion_pytorch_model-00003-of-00003.safetensors").rename(folder / "rest.safetensors")
     index.write_text(json.dumps({"weight_map": {"x": first, "y": "rest.safetensors"}}))
     assert [path.name for path in find_base(folder).transformer] == [first, "rest.safetensors"]
+
+
+def test_without_an_index_the_shards_names_say_how_many_there_are(toy: Toy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy.original, tmp_path / "base"))
+    (folder / "diffusion_pytorch_model.safetensors.index.json").unlink()
+    assert len(find_base(folder).transformer) == 3
+    (folder / "diffusion_pytorch_model-00003-of-00003.safetensors").unlink()
+    with pytest.raises(InputError, match="looked for diffusion_pytorch_model-00003-of-00003"):
+        find_base(folder)
 
 
 @pytest.mark.parametrize("name", ["../x.safetensors", "/x.safetensors", "x.pth", 3])
@@ -58,7 +66,7 @@ def test_an_index_reaches_no_file_outside_its_folder(name: object, toy: Toy, tmp
         *(
             ("original", name)
             for name in (
-                "diffusion_pytorch_model-00002-of-00002.safetensors",
+                "diffusion_pytorch_model-00002-of-00003.safetensors",
                 "Wan2.2_VAE.pth",
                 "models_t5_umt5-xxl-enc-bf16.pth",
                 "google/umt5-xxl/tokenizer.json",
@@ -121,8 +129,7 @@ def test_a_folder_of_something_else_says_what_was_looked_for(tmp_path: Path) -> 
 )
 def test_sizes_that_no_network_has_are_refused(key: str, value: object, folder: Path) -> None:
     file = folder / ("config.json" if folder.name == "original" else "transformer/config.json")
-    settings: dict[str, Any] = ORIGINAL_JSON if folder.name == "original" else TRANSFORMER_JSON
-    file.write_text(json.dumps({**settings, key: value}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
     with pytest.raises(InputError, match=f"{key} must be") as caught:
         find_base(folder)
     assert caught.value.where == str(file)
@@ -130,8 +137,9 @@ def test_sizes_that_no_network_has_are_refused(key: str, value: object, folder: 
 
 def test_a_model_that_takes_more_than_latents_is_refused(toy: Toy, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(toy.original, tmp_path / "base"))
-    (folder / "config.json").write_text(json.dumps({**ORIGINAL_JSON, "in_dim": 36}))
-    with pytest.raises(InputError, match="in_dim 36 and out_dim 4 differ"):
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "in_dim": 36}))
+    with pytest.raises(InputError, match="in_dim 36 and out_dim 48 differ"):
         find_base(folder)
 
 
@@ -145,6 +153,13 @@ def test_what_is_no_json_object_is_refused(text: str, folder: Path) -> None:
                 find_base(folder)
             assert caught.value.where == str(folder / name)
             (folder / name).write_text(kept)
+
+
+def test_an_image_branch_that_a_mirror_states_is_ignored(toy: Toy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy.diffusers, tmp_path / "base"))
+    file = folder / "transformer" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "image_dim": 1280, "added_kv_proj_dim": 5120}))
+    assert next(base_parts(find_base(folder))).check.ok
 
 
 def test_a_base_is_found_through_links(toy: Toy, tmp_path: Path) -> None:
