@@ -111,7 +111,12 @@ def _pickled_weights(path: Path) -> Mapping[str, Any]:
             path, map_location="cpu", weights_only=True, mmap=is_zipfile(path)
         )
     except Exception as error:  # a damaged pickle fails in whatever the opcode at that place does
-        raise InputError(f"holds no weights that can be read: {error}", where=str(path), fix=FETCH_AGAIN) from error
+        # torch's own message recommends to load it without care.
+        raise InputError(
+            "holds no weights that can be read: it is damaged, or holds more than names and tensors",
+            where=str(path),
+            fix=FETCH_AGAIN,
+        ) from error
     if not isinstance(weights, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided
         for name, tensor in weights.items()

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import UMT5Config, UMT5EncoderModel
 
 from spatia.checkpoints import names, text_names, vae_names
-from spatia.checkpoints.check import Check, check
+from spatia.checkpoints.check import LONGEST_NAME, Check, check
 from spatia.checkpoints.layout import BaseFiles
 from spatia.checkpoints.tensors import FETCH_AGAIN, TensorSpec, tensors_of
 from spatia.errors import InputError
@@ -154,9 +154,9 @@ def check_lora(path: Path, config: TransformerConfig) -> Check:
         wanted[a] = TensorSpec((rank, weight.shape[1]), "float32")
         wanted[b] = TensorSpec((weight.shape[0], rank), "float32")
     if not wanted:
-        example = next(iter(found), "nothing")
+        example = next(iter(found), "nothing")[:LONGEST_NAME]
         raise InputError(
-            f"holds no LoRA of this transformer: wanted names such as pipe.dit.blocks.0.self_attn.q.lora_A.weight, "
+            "holds no LoRA of this transformer: wanted names such as pipe.dit.blocks.0.self_attn.q.lora_A.weight, "
             f"found {example!r}",
             where=str(path),
             fix="use a LoRA for Wan2.2-TI2V-5B",
@@ -212,7 +212,9 @@ def _merged(files: tuple[Path, ...]) -> dict[str, TensorSpec]:
         found = tensors_of(path)
         twice = next((name for name in found if name in merged), None)
         if twice is not None:
-            raise InputError(f"holds {twice!r}, which an earlier shard holds too", where=str(path), fix=FETCH_AGAIN)
+            raise InputError(
+                f"holds {twice[:LONGEST_NAME]!r}, which an earlier shard holds too", where=str(path), fix=FETCH_AGAIN
+            )
         merged |= found
     return merged
 
