@@ -64,6 +64,9 @@ class Speed(Part):
         default=None, description="Skip blocks where the first one changed less than this, such as 0.08."
     )
     one_batch: bool = Field(default=False, description="Both passes of the guidance at once: more memory.")
+    fp8: bool = Field(default=False, description="The transformer's weights in 8 bits.")
+    offload: bool = Field(default=False, description="The transformer's blocks on the CPU, each brought for its work.")
+    tiling: bool = Field(default=False, description="The autoencoder in overlapping tiles.")
     attention: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")] | None = Field(
         default=None, description="An attention backend of diffusers; torch's own where left out."
     )

@@ -20,6 +20,10 @@ class Work:
     width_px: int
     height_px: int
 
+    @property
+    def size_px(self) -> tuple[int, int]:
+        return self.width_px, self.height_px
+
     @classmethod
     def of(cls, request: ClipRequest, layout: ClipLayout) -> "Work":
         lens = request.cameras.intrinsics

@@ -4,10 +4,11 @@ Everything that can be wrong is looked for before anything heavy is done. On the
 """
 
 import gc
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,22 @@ from spatia.checkpoints.load import load_autoencoder, load_text_encoder, load_to
 from spatia.checkpoints.shelf import Shelf, open_shelf
 from spatia.checkpoints.tiny import TRANSFORMER as TINY_TRANSFORMER
 from spatia.checkpoints.tiny import write_tiny_models
+from spatia.checkpoints.wanted import infer_control_layers
 from spatia.errors import DeviceError, InputError
+from spatia.generation.wan.fitting import Fitter, FreeBytes, free_bytes_of
 from spatia.generation.wan.networks import Networks, Work
 from spatia.generation.wan.settings import NamedFiles, WanSettings, settings_of
 from spatia.generation.wan.spatia import SpatiaGenerator
 from spatia.networks import speed
 from spatia.networks.autoencoder import Autoencoder, Decoder, TinyDecoder
 from spatia.networks.lora import add_lora
+from spatia.networks.memory_plan import Plan, Rung
+from spatia.networks.options import SpeedOptions
 from spatia.networks.text import TextEncoder
 
 SPATIA_LORA, DISTILLED_LORA = "spatia", "distilled"
+
+log = logging.getLogger("spatia.generation")
 
 
 def open_spatia(choice: Mapping[str, Any]) -> SpatiaGenerator:
@@ -102,16 +109,22 @@ def _on_shelf(shelf: Shelf, pattern: str, key: str) -> Path:
 
 
 class WanSource:
-    """See `NetworkSource`. Loads once, and again only where the device has too little memory for what is loaded."""
+    """See `NetworkSource`. Loads once, and again only to need less memory than before."""
 
-    def __init__(self, settings: WanSettings, files: FoundFiles) -> None:
+    def __init__(self, settings: WanSettings, files: FoundFiles, *, free_bytes_of: FreeBytes = free_bytes_of) -> None:
         self._settings = settings
         self._files = files
+        self._free_bytes_of = free_bytes_of
         self._device = device_of(settings.device)
-        on_gpu = self._device.type == "cuda"
-        named = settings.dtype if settings.dtype != "auto" else "bfloat16" if on_gpu else "float32"
+        named = settings.dtype if settings.dtype != "auto" else "bfloat16" if self._device.type == "cuda" else "float32"
         self._dtype: torch.dtype = getattr(torch, named)
-        self._text = TextEncoder(self._open_text_encoder, load_tokenizer(files.base), free_after=False)
+        base = files.base
+        layers = files.control_layers or infer_control_layers(files.control, base.config)
+        self._config = base.config.with_control(layers)
+        self._fitter = Fitter(base, self._config, settings, dtype=self._dtype)
+        self._tokenizer = load_tokenizer(base)
+        self._rungs: frozenset[Rung] = frozenset()
+        self._text = self._text_encoder()
         self._loaded: Networks | None = None
 
     def check_prompts(self, prompts: tuple[str, ...]) -> None:
@@ -119,30 +132,65 @@ class WanSource:
             self._text.check_length(prompt)
 
     def networks_for(self, work: Work) -> Networks:
-        if self._loaded is None:
-            self._loaded = self._load(work)
-        return self._loaded
+        free_bytes = self._free_bytes_of(self._device)
+        if free_bytes is None:
+            return self._at(work.width_px, work.height_px, self._settings.speed, notes=())
+        plan = self._fitter.fit(work, free_bytes=free_bytes)
+        rungs = self._rungs | set(plan.rungs)
+        if rungs != self._rungs:
+            self._unload()
+            self._rungs = rungs
+            self._text = self._text_encoder()
+        if plan.rungs:
+            log.warning("GPU memory: %s", plan.sentence)
+        options = replace(plan, rungs=tuple(sorted(rungs))).options(self._settings.speed)
+        return self._at(plan.width_px, plan.height_px, options, notes=(plan.sentence,) if plan.rungs else ())
+
+    def plan_of(self, work: Work) -> Plan:
+        """How `work` was fitted; `KeyError` for one that was not."""
+        return self._fitter.plans[work]
 
     def fall_back(self, work: Work) -> bool:
-        self._loaded = None
-        gc.collect()
-        return False
+        free_bytes = self._free_bytes_of(self._device)
+        self._unload()
+        if free_bytes is None:
+            return False
+        self._fitter.failed(work)
+        try:
+            self._fitter.fit(work, free_bytes=free_bytes)
+        except DeviceError:
+            self._fitter.forget()  # by the next request the device may have more
+            return False
+        return True
 
-    def _load(self, work: Work) -> Networks:
+    def _at(self, width_px: int, height_px: int, options: SpeedOptions, *, notes: tuple[str, ...]) -> Networks:
+        if self._loaded is None:
+            self._loaded = self._load(options)
+        return replace(self._loaded, width_px=width_px, height_px=height_px, notes=notes)
+
+    def _unload(self) -> None:
+        self._loaded = None
+        self._text.free()
+        gc.collect()  # hooks and modules refer to each other
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _load(self, options: SpeedOptions) -> Networks:
         files, settings = self._files, self._settings
+        # Before the weights, which take minutes.
+        adapters = {SPATIA_LORA: files.lora, DISTILLED_LORA: files.distilled_lora}
+        loras = {n: read_lora(path, config=files.base.config) for n, path in adapters.items() if path is not None}
         transformer = load_transformer(
             files.base,
             control=files.control,
-            control_layers=files.control_layers or None,
+            control_layers=self._config.control_layers,
             dtype=self._dtype,
-            device=self._device,
+            device="cpu" if options.offload else self._device,
         )
-        adapters = {SPATIA_LORA: files.lora, DISTILLED_LORA: files.distilled_lora}
-        there = {name: path for name, path in adapters.items() if path is not None}
-        for name, path in there.items():
-            add_lora(transformer, read_lora(path, config=files.base.config), name=name)
+        for name, weights in loras.items():
+            add_lora(transformer, weights, name=name)
         vae = load_autoencoder(files.base, dtype=self._dtype, device=self._device)
-        speed.apply(transformer, vae, settings.speed, device=self._device, compute_dtype=self._dtype)
+        speed.apply(transformer, vae, options, device=self._device, compute_dtype=self._dtype)
         autoencoder = Autoencoder(vae)
         decoder: Decoder = autoencoder
         if files.tiny_decoder is not None:
@@ -154,16 +202,20 @@ class WanSource:
             text=self._text,
             device=self._device,
             dtype=self._dtype,
-            width_px=work.width_px,
-            height_px=work.height_px,
-            first_clip_adapters=tuple(name for name in there if name != SPATIA_LORA or settings.compat == "corrected"),
-            later_clip_adapters=tuple(there),
+            width_px=0,
+            height_px=0,
+            first_clip_adapters=tuple(n for n in loras if n != SPATIA_LORA or settings.compat == "corrected"),
+            later_clip_adapters=tuple(loras),
             one_batch=settings.one_batch,
             notes=(),
         )
 
-    def _open_text_encoder(self) -> Any:
-        return load_text_encoder(self._files.base, dtype=self._dtype, device=self._device)
+    def _text_encoder(self) -> TextEncoder:
+        return TextEncoder(
+            lambda: load_text_encoder(self._files.base, dtype=self._dtype, device=self._device),
+            self._tokenizer,
+            free_after=Rung.FREE_TEXT_ENCODER in self._rungs,
+        )
 
 
 def device_of(name: str) -> torch.device:

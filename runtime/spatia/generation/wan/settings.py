@@ -86,6 +86,9 @@ def settings_of(choice: Mapping[str, Any]) -> WanSettings:
         speed=SpeedOptions(
             compile=speed["compile"],
             first_block_cache=speed["first_block_cache"],
+            fp8=speed["fp8"],
+            offload=speed["offload"],
+            tiling=speed["tiling"],
             attention=speed["attention"],
         ),
         one_batch=speed["one_batch"],

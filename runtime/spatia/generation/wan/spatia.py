@@ -16,6 +16,7 @@ from spatia.generation.wan.denoise import Conditions, denoise, noise_of
 from spatia.generation.wan.networks import Networks, Work
 from spatia.generation.wan.resize import resized
 from spatia.generation.wan.settings import WanSettings
+from spatia.networks import speed
 from spatia.networks.autoencoder import SIZE_STEP_PX
 from spatia.networks.lora import use_lora
 from spatia.records.arrays import U8
@@ -86,6 +87,7 @@ class SpatiaGenerator:
         conditions = self._conditions(request, known, work, networks, prompts, steps)
         sampling = self._settings.sampling
         is_later = len(request.preceding) > 0
+        speed.reset(networks.transformer)
         use_lora(networks.transformer, *(networks.later_clip_adapters if is_later else networks.first_clip_adapters))
         noise = noise_of(
             conditions.layout,
