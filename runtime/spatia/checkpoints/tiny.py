@@ -4,8 +4,10 @@ What they generate is noise. Their folders are laid out as a shelf's are, so ``S
 weights of a seed are the same in both layouts. Any thread.
 """
 
+import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
 from spatia.checkpoints import catalogue, names, text_names, vae_names
+from spatia.errors import InputError
 from spatia.networks.config import TransformerConfig
 from spatia.networks.text import MOST_TOKENS
 from spatia.networks.transformer import WanControlTransformer
@@ -70,15 +73,50 @@ def write_tiny_models(folder: Path, *, layout: Layout, seed: int = 0) -> TinyMod
     parts: dict[str, nn.Module] = {"transformer": transformer, "vae": _vae(), "text_encoder": _text_encoder()}
     for name, part in parts.items():
         _fill(part, streams, name)
-    base = folder / LAYOUTS[layout]
-    (_write_original if layout == "original" else _write_diffusers)(base, {n: _state(p) for n, p in parts.items()})
-    beside = folder / catalogue.SPATIA
-    beside.mkdir(parents=True, exist_ok=True)
-    control, lora = beside / "step-8500.safetensors", beside / "lora_weights_10000.safetensors"
+    tiny = _in_folder(folder, layout=layout)
+    write = _write_original if layout == "original" else _write_diffusers
+    write(tiny.base, {n: _state(p) for n, p in parts.items()})
+    tiny.control.parent.mkdir(parents=True, exist_ok=True)
     hints = {names.to_original(n): t for n, t in _state(transformer).items() if n.startswith(names.CONTROL_PREFIX)}
-    save_file(_in_bfloat16(hints), control)
-    save_file(_in_bfloat16(_lora(transformer, streams)), lora)
-    return TinyModels(base=base, control=control, lora=lora)
+    save_file(_in_bfloat16(hints), tiny.control)
+    save_file(_in_bfloat16(_lora(transformer, streams)), tiny.lora)
+    return tiny
+
+
+def kept_tiny_models(environment: Mapping[str, str]) -> TinyModels:
+    """The models of seed 0 in the authors' layout, written once into the user's cache (XDG_CACHE_HOME).
+
+    Raises `InputError` where that cannot be written.
+    """
+    cache = Path(environment.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():
+        cache = Path("~/.cache").expanduser()
+    recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]  # another version makes others
+    folder = cache / "spatia" / f"tiny-{recipe}"
+    try:
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="part-", dir=folder.parent) as part:
+                write_tiny_models(Path(part) / "models", layout="original")
+                try:
+                    (Path(part) / "models").rename(folder)
+                except OSError:
+                    if not folder.is_dir():  # else someone was faster
+                        raise
+    except OSError as error:
+        raise InputError(
+            f"toy networks cannot be written: {error}", where=str(folder), fix="set XDG_CACHE_HOME to a folder of yours"
+        ) from error
+    return _in_folder(folder, layout="original")
+
+
+def _in_folder(folder: Path, *, layout: Layout) -> TinyModels:
+    beside = folder / catalogue.SPATIA
+    return TinyModels(
+        base=folder / LAYOUTS[layout],
+        control=beside / "step-8500.safetensors",
+        lora=beside / "lora_weights_10000.safetensors",
+    )
 
 
 def _write_original(folder: Path, states: Mapping[str, dict[str, Tensor]]) -> None:

@@ -6,7 +6,6 @@ Everything that can be wrong is looked for before anything heavy is done. On the
 import gc
 import logging
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from spatia.checkpoints.layout import BaseFiles, find_base
 from spatia.checkpoints.load import load_autoencoder, load_text_encoder, load_tokenizer, load_transformer, read_lora
 from spatia.checkpoints.shelf import Shelf, open_shelf
 from spatia.checkpoints.tiny import TRANSFORMER as TINY_TRANSFORMER
-from spatia.checkpoints.tiny import write_tiny_models
+from spatia.checkpoints.tiny import kept_tiny_models
 from spatia.checkpoints.wanted import infer_control_layers
 from spatia.errors import DeviceError, InputError
 from spatia.generation.wan.fitting import Fitter, FreeBytes, free_bytes_of
@@ -52,14 +51,12 @@ class FoundFiles:
     lora: Path | None
     distilled_lora: Path | None
     tiny_decoder: Path | None
-    made: tempfile.TemporaryDirectory[str] | None = None  # of toy networks, gone with their user
 
 
 def find_files(named: NamedFiles) -> FoundFiles:
     """Raises `InputError` naming what is missing and the command that gets it."""
     if named.tiny:
-        made = tempfile.TemporaryDirectory(prefix="spatia-tiny-")
-        tiny = write_tiny_models(Path(made.name), layout="original")
+        tiny = kept_tiny_models(os.environ)
         return FoundFiles(
             base=find_base(tiny.base),
             control=tiny.control,
@@ -67,7 +64,6 @@ def find_files(named: NamedFiles) -> FoundFiles:
             lora=tiny.lora,
             distilled_lora=named.distilled_lora,
             tiny_decoder=named.tiny_decoder,
-            made=made,
         )
     shelf = open_shelf(os.environ)
     lora = None if named.without_lora else named.lora or _on_shelf(shelf, LORA_FILE, "lora")
