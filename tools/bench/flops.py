@@ -80,11 +80,11 @@ def networks() -> Networks:
         )
 
 
-def wan_autoencoder() -> AutoencoderKLWan:
+def wan_autoencoder(*, width: int = 160, decoder_width: int = 256) -> AutoencoderKLWan:
     """Wan2.2's sizes (spec/spatia_release.md 1.2); the scales of the latents play no part here."""
     return AutoencoderKLWan(
-        base_dim=160,
-        decoder_base_dim=256,
+        base_dim=width,
+        decoder_base_dim=decoder_width,
         z_dim=48,
         dim_mult=[1, 2, 4, 4],
         num_res_blocks=2,

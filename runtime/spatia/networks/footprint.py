@@ -183,7 +183,7 @@ class _Tiles:
 
     @classmethod
     def of(cls, vae: AutoencoderKLWan, *, height_px: int, width_px: int, unit: int = 1) -> "_Tiles":
-        tile = (unit * vae.tile_sample_min_height, unit * vae.tile_sample_min_width)
+        tile = (min(height_px, unit * vae.tile_sample_min_height), min(width_px, unit * vae.tile_sample_min_width))
         stride = (unit * vae.tile_sample_stride_height, unit * vae.tile_sample_stride_width)
         covered = [
             sum(min(side, size - start) for start in range(0, size, step))

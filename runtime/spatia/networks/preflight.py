@@ -50,9 +50,11 @@ def estimate(
     prompts: int = 2,
     in_one_batch: bool = False,
 ) -> Estimate:
-    """What the costliest of `clips` needs with the networks, given plain and on the meta device, on one GPU.
+    """What the costliest of `clips` needs with the networks on one GPU.
 
-    `text` is None where prompts are embedded elsewhere. `prompts` is two with guidance, which may run `in_one_batch`.
+    They are given on the meta device, the transformer with the adapters that will be on (LoRA on the feed-forward
+    layers adds much to the activations), all without `options`, which are tried on copies. `text` is None where prompts
+    are embedded elsewhere. `prompts` is two with guidance, which may run `in_one_batch`.
     """
     size = {"width_px": width_px, "height_px": height_px}
 

@@ -104,7 +104,7 @@ def test_a_forward_on_the_meta_device_peaks_where_the_real_one_does() -> None:
 
 @pytest.mark.parametrize("frames", [1, 17])
 def test_videos_are_estimated_as_they_run(frames: int) -> None:
-    vae, size = toy_autoencoder(), {"height_px": 96, "width_px": 128}
+    vae, size = wan_autoencoder(width=4, decoder_width=6), {"height_px": 96, "width_px": 128}
     encoded, decoded = run_for_real(vae, frames=frames, **size)
     vae = vae.to(META)
     encoding = footprint.encode_video(vae, frames=frames, **size)
@@ -118,7 +118,7 @@ def test_videos_are_estimated_as_they_run(frames: int) -> None:
 
 @pytest.mark.parametrize("frames", [1, 17])
 def test_in_tiles_the_estimate_is_a_bound_and_no_wild_one(frames: int) -> None:
-    vae, size = toy_autoencoder(), {"height_px": 96, "width_px": 128}
+    vae, size = wan_autoencoder(width=4, decoder_width=6), {"height_px": 96, "width_px": 128}
     vae.enable_tiling(64, 64, 48, 48)
     real = run_for_real(vae, frames=frames, **size)
     vae = vae.to(META)
@@ -133,7 +133,7 @@ def run_for_real(vae: AutoencoderKLWan, *, frames: int, height_px: int, width_px
     """Encoding and decoding on the CPU."""
     autoencoder = Autoencoder(vae)
     pixels = torch.zeros(frames, 3, height_px, width_px)
-    latents = torch.zeros(4, 1 + (frames - 1) // 4, height_px // 16, width_px // 16)
+    latents = torch.zeros(48, 1 + (frames - 1) // 4, height_px // 16, width_px // 16)
     return (
         measure(lambda: autoencoder.encode(pixels), device=CPU),
         measure(lambda: autoencoder.decode(latents), device=CPU),
@@ -195,21 +195,3 @@ def test_a_text_encoder_is_measured_on_one_prompt() -> None:
 def on_meta(build: Callable[[], Any]) -> Any:
     with META:
         return build()
-
-
-def toy_autoencoder() -> AutoencoderKLWan:
-    return AutoencoderKLWan(
-        base_dim=4,
-        decoder_base_dim=6,
-        z_dim=4,
-        dim_mult=[1, 2, 4, 4],
-        num_res_blocks=1,
-        temperal_downsample=[False, True, True],
-        latents_mean=[0.0] * 4,
-        latents_std=[1.0] * 4,
-        is_residual=True,
-        in_channels=12,
-        out_channels=12,
-        patch_size=2,
-        scale_factor_spatial=16,
-    )

@@ -10,6 +10,7 @@ from spatia.networks.memory_plan import Estimate, Rung
 from spatia.networks.options import SpeedOptions
 from spatia.networks.preflight import Clip, estimate, in_dtype
 from spatia.networks.transformer import WanControlTransformer
+from tools.bench.flops import wan_autoencoder
 
 CONFIG = TransformerConfig(heads=2, head_size=24, ffn_size=96, layers=4, text_size=32, control_layers=(0, 2))
 
@@ -25,20 +26,7 @@ def transformer() -> WanControlTransformer:
 @pytest.fixture(scope="module")
 def vae() -> AutoencoderKLWan:
     with META:
-        vae = AutoencoderKLWan(
-            base_dim=32,
-            decoder_base_dim=48,
-            z_dim=48,
-            dim_mult=[1, 2, 4, 4],
-            num_res_blocks=1,
-            latents_mean=[0.0] * 48,
-            latents_std=[1.0] * 48,
-            is_residual=True,
-            in_channels=12,
-            out_channels=12,
-            patch_size=2,
-            scale_factor_spatial=16,
-        )
+        vae = wan_autoencoder(width=32, decoder_width=48)
     return in_dtype(vae, torch.bfloat16)
 
 

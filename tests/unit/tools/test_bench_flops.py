@@ -2,14 +2,13 @@ import argparse
 from typing import Any
 
 import pytest
-from diffusers import AutoencoderKLWan
 from transformers import UMT5Config, UMT5EncoderModel
 
 from spatia.networks.config import TransformerConfig
 from spatia.networks.footprint import META
 from spatia.networks.preflight import Clip
 from spatia.networks.transformer import WanControlTransformer
-from tools.bench.flops import PRESETS, Networks, Preset, print_round, round_of, size_px
+from tools.bench.flops import PRESETS, Networks, Preset, print_round, round_of, size_px, wan_autoencoder
 
 
 def small_networks() -> Networks:
@@ -18,18 +17,7 @@ def small_networks() -> Networks:
         return Networks(
             transformer=WanControlTransformer.of(config),
             without_control=WanControlTransformer.of(config.with_control(())),
-            vae=AutoencoderKLWan(
-                base_dim=4,
-                z_dim=48,
-                num_res_blocks=1,
-                latents_mean=[0.0] * 48,
-                latents_std=[1.0] * 48,
-                is_residual=True,
-                in_channels=12,
-                out_channels=12,
-                patch_size=2,
-                scale_factor_spatial=16,
-            ),
+            vae=wan_autoencoder(width=4, decoder_width=6),
             text=UMT5EncoderModel(UMT5Config(vocab_size=8, d_model=32, d_kv=8, d_ff=32, num_heads=4, num_layers=1)),
         )
 
