@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spatia.app.keeper import RetrievalSettings, WorldKeeper
 from spatia.app.production import Production, ProductionSettings, RoundResult
-from spatia.app.registry import Spec, build_estimator, build_generator, build_segmenter, check_oracles
+from spatia.app.registry import Spec, build_estimator, build_generator, build_segmenter, check_files, check_oracles
 from spatia.app.sources import open_world, reopened_world
 from spatia.clock import Clock
 from spatia.generation.inline import InlineWorker
@@ -33,6 +33,7 @@ class Parts:
 
 def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Callable[[RoundResult], None]) -> Parts:
     """Opens the world, the devices and the workers. Raises `SpatiaError` naming what is not to be had."""
+    check_files(scene.generation.generator.model_dump(mode="json"))
     first = next(store.log(), None)
     opened = open_world(scene, with_content=True) if first is None else reopened_world(scene, first.payload)
     # A world goes on with the projector that it began with: another device may round otherwise.

@@ -18,6 +18,7 @@ from spatia.version import __version__
 MIN_FREE_GB = 2.0
 State = Literal["ok", "optional", "missing"]
 INSTALL_MODELS = "pip install 'spatia-runtime[models]'"
+MODEL_PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "huggingface_hub")
 REPAIR = "pip install --force-reinstall "
 
 
@@ -101,7 +102,7 @@ def _codecs() -> list[Finding]:
 
 def _networks() -> list[Finding]:
     findings = []
-    for package in ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors"):
+    for package in MODEL_PACKAGES:
         if importlib.util.find_spec(package) is None:
             found = "not installed; for neural generators"
             findings.append(Finding(name=package, state="optional", found=found, fix=INSTALL_MODELS))

@@ -3,10 +3,13 @@
 A generator is built from plain data, since it may be built in a process of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
-from spatia.errors import SceneError, unknown_name
+from spatia.app.doctor import INSTALL_MODELS, MODEL_PACKAGES
+from spatia.errors import DeviceError, SceneError, unknown_name
 from spatia.estimation.completion import CompletionEstimator
 from spatia.estimation.oracle import OracleEstimator, OracleSegmenter
 from spatia.estimation.segment import NoSegmenter
@@ -51,6 +54,21 @@ def check_oracles(*, generator: str, estimator: str, truth: TrueScene | None) ->
         _known(truth, "estimation.estimator")
 
 
+def check_files(choice: dict[str, Any]) -> None:
+    """Raises `SpatiaError` for a generator whose packages or weights are missing: before the first frame as well."""
+    if choice["name"] in NEURAL:
+        with _models_installed():
+            for package in MODEL_PACKAGES:
+                if find_spec(package) is None:
+                    raise ModuleNotFoundError(name=package)
+            from spatia.generation.wan.files import find_files
+            from spatia.generation.wan.settings import settings_of
+
+        settings = settings_of(choice)
+        if not settings.files.tiny:
+            find_files(settings.files)
+
+
 def _known(truth: TrueScene | None, where: str) -> TrueScene:
     if truth is None:
         raise SceneError(
@@ -62,9 +80,21 @@ def _known(truth: TrueScene | None, where: str) -> TrueScene:
 
 
 def _spatia(choice: dict[str, Any]) -> Generator:
-    from spatia.generation.wan.open import open_spatia  # torch and diffusers: seconds
+    with _models_installed():
+        from spatia.generation.wan.open import open_spatia  # torch and diffusers: seconds
 
     return open_spatia(choice)
+
+
+@contextmanager
+def _models_installed() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise DeviceError(
+            f"the generator spatia needs {error.name}, which is not installed",
+            fix=f"{INSTALL_MODELS}, or a generator without networks: oracle, reprojection",
+        ) from error
 
 
 GENERATORS: dict[str, Callable[[TrueScene | None, dict[str, Any]], Generator]] = {

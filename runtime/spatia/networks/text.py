@@ -45,7 +45,7 @@ class TextEncoder:
 
     def token_count(self, prompt: str) -> int:
         """How many of the 512 tokens the prompt takes, its end mark included."""
-        return len(self._tokenizer(clean(prompt)).input_ids)
+        return len(self._tokenizer(clean(prompt), verbose=False).input_ids)
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """[n, 512, D] on the CPU in the network's type, zeros after the true length of each prompt.

@@ -1,29 +1,23 @@
-"""Opens the networks that a scene's settings name: finds the files, fits them into the device, loads them.
+"""Opens the networks that a scene's settings name: fits them into the device, loads them.
 
 Everything that can be wrong is looked for before anything heavy is done. On the generator's thread.
 """
 
 import gc
 import logging
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from spatia.checkpoints.catalogue import BASE, BASE_DIFFUSERS, CONTROL_FILE, LORA_FILE, SPATIA
-from spatia.checkpoints.layout import BaseFiles, find_base
 from spatia.checkpoints.load import load_autoencoder, load_text_encoder, load_tokenizer, load_transformer, read_lora
-from spatia.checkpoints.shelf import Shelf, open_shelf
-from spatia.checkpoints.tiny import TRANSFORMER as TINY_TRANSFORMER
-from spatia.checkpoints.tiny import kept_tiny_models
 from spatia.checkpoints.wanted import infer_control_layers
-from spatia.errors import DeviceError, InputError
+from spatia.errors import DeviceError
+from spatia.generation.wan.files import FoundFiles, find_files
 from spatia.generation.wan.fitting import Fitter, FreeBytes, free_bytes_of
 from spatia.generation.wan.networks import Networks, Work
-from spatia.generation.wan.settings import NamedFiles, WanSettings, settings_of
+from spatia.generation.wan.settings import WanSettings, settings_of
 from spatia.generation.wan.spatia import SpatiaGenerator
 from spatia.networks import speed
 from spatia.networks.autoencoder import Autoencoder, Decoder, TinyDecoder
@@ -41,67 +35,6 @@ def open_spatia(choice: Mapping[str, Any]) -> SpatiaGenerator:
     """The generator of a scene's part. Raises `InputError` for missing files, `DeviceError` for a missing device."""
     settings = settings_of(choice)
     return SpatiaGenerator(WanSource(settings, find_files(settings.files)), settings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundFiles:
-    base: BaseFiles
-    control: Path
-    control_layers: tuple[int, ...]
-    lora: Path | None
-    distilled_lora: Path | None
-    tiny_decoder: Path | None
-
-
-def find_files(named: NamedFiles) -> FoundFiles:
-    """Raises `InputError` naming what is missing and the command that gets it."""
-    if named.tiny:
-        tiny = kept_tiny_models(os.environ)
-        return FoundFiles(
-            base=find_base(tiny.base),
-            control=tiny.control,
-            control_layers=TINY_TRANSFORMER.control_layers,
-            lora=tiny.lora,
-            distilled_lora=named.distilled_lora,
-            tiny_decoder=named.tiny_decoder,
-        )
-    shelf = open_shelf(os.environ)
-    lora = None if named.without_lora else named.lora or _on_shelf(shelf, LORA_FILE, "lora")
-    for path in (named.control, lora, named.distilled_lora, named.tiny_decoder):
-        if path is not None and not path.exists():
-            raise InputError(
-                "there is no such file", where=str(path), fix="see what is there with `spatia models list`"
-            )
-    return FoundFiles(
-        base=find_base(named.base or _fetched_base(shelf)),
-        control=named.control or _on_shelf(shelf, CONTROL_FILE, "control"),
-        control_layers=named.control_layers,
-        lora=lora,
-        distilled_lora=named.distilled_lora,
-        tiny_decoder=named.tiny_decoder,
-    )
-
-
-def _fetched_base(shelf: Shelf) -> Path:
-    for name in (BASE, BASE_DIFFUSERS):
-        if shelf.has(name):
-            return shelf.folder(name)
-    raise InputError(
-        f"there is no base model in {shelf.root}",
-        where="generation.generator.base",
-        fix=f"`spatia models fetch {BASE}`, or name the folder that holds it; `tiny: true` tries the road without one",
-    )
-
-
-def _on_shelf(shelf: Shelf, pattern: str, key: str) -> Path:
-    found = shelf.find(SPATIA, pattern)
-    if found is None:
-        raise InputError(
-            f"there is no {pattern} in {shelf.folder(SPATIA)}",
-            where=f"generation.generator.{key}",
-            fix=f"`spatia models fetch {SPATIA}`, or name the file",
-        )
-    return found
 
 
 class WanSource:
