@@ -17,7 +17,6 @@ from spatia.records.cloud import (
     BLUE,
     CLIP,
     EDIT_CLIP,
-    FIELDS,
     LABEL,
     RED_GREEN,
     WEIGHT,
@@ -48,13 +47,13 @@ class Patch:
     """Rows as an edit found and left them."""
 
     rows: I32  # [K] ascending
-    before_words: U32  # [K, FIELDS]; a row that the edit appended is a tombstone before
-    after_words: U32  # [K, FIELDS]
+    before_words: U32  # [K, words a point]; a row that the edit appended is a tombstone before
+    after_words: U32  # [K, words a point]
 
     def __post_init__(self) -> None:
         for name, array in (("before_words", self.before_words), ("after_words", self.after_words)):
-            if array.shape != (len(self.rows), FIELDS):
-                raise ValueError(f"{name} must have shape ({len(self.rows)}, {FIELDS}); got {array.shape}")
+            if array.shape != (len(self.rows), self.before_words.shape[-1]):
+                raise ValueError(f"{name} must hold {len(self.rows)} rows of one length; got {array.shape}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -39,9 +39,9 @@ def copy_pages(words: U32, sources: I32, targets: I32) -> None:
 class PageArena:
     """Pages of words, copied on write against living snapshots."""
 
-    def __init__(self, *, max_pages: int) -> None:
+    def __init__(self, *, max_pages: int, page_shape: tuple[int, ...] = (FIELDS, PAGE_POINTS)) -> None:
         physical = PHYSICAL_PER_LOGICAL * max_pages + SPARE_PAGES
-        self.words: U32 = np.zeros((physical, FIELDS, PAGE_POINTS), np.uint32)
+        self.words: U32 = np.zeros((physical, *page_shape), np.uint32)
         self.floats: F32 = self.words.view(np.float32)
         self.ints: I32 = self.words.view(np.int32)
         self.readable: U32 = self.words.view()
