@@ -3,7 +3,8 @@
 from functools import cache
 from typing import Any
 
-from spatia.generation.wan.open import FoundFiles, WanSource, find_files
+from spatia.generation.wan.files import FoundFiles, find_files
+from spatia.generation.wan.open import WanSource
 from spatia.generation.wan.settings import WanSettings, settings_of
 from spatia.generation.wan.spatia import SpatiaGenerator
 from spatia.scene.schema_generators import SpatiaGenerator as Choice

@@ -30,7 +30,7 @@ class Rung(StrEnum):
 # In the order of what they cost the picture: nothing, seams, nothing but much time, precision, detail.
 GENTLEST_FIRST = tuple(Rung)
 DEEDS = {
-    Rung.FREE_TEXT_ENCODER: "text encoder freed after encoding",
+    Rung.FREE_TEXT_ENCODER: "text encoder on the CPU and freed after encoding",
     Rung.TILE_AUTOENCODER: "autoencoder in tiles",
     Rung.OFFLOAD: "blocks of the transformer kept on the CPU",
     Rung.FP8: "transformer kept in fp8",
@@ -41,14 +41,12 @@ DEEDS = {
 class Part:
     """A network: its weights, and the peak of its activations while it works and the others wait.
 
-    One that is `alone` is on the device only while it works, and then no other is. `lighter` says what a rung makes of
-    the part.
+    `lighter` says what a rung makes of the part.
     """
 
     name: str
     weights_bytes: int
     activations_bytes: int
-    alone: bool = False
     lighter: Mapping[Rung, "Part"] = field(default_factory=lambda: MappingProxyType({}))
 
     def after(self, rungs: Sequence[Rung]) -> "Part":
@@ -69,9 +67,8 @@ class Estimate:
     def peak_bytes(self, rungs: Sequence[Rung] = ()) -> int:
         """The most that is needed at any time, one part working after the other, with the reserve."""
         parts = [part.after(rungs) for part in self.parts]
-        together = sum(part.weights_bytes for part in parts if not part.alone)
-        needs = [part.activations_bytes + (part.weights_bytes if part.alone else together) for part in parts]
-        return max(needs) + RESERVE_BYTES
+        weights_bytes = sum(part.weights_bytes for part in parts)
+        return weights_bytes + max(part.activations_bytes for part in parts) + RESERVE_BYTES
 
     def table(self, rungs: Sequence[Rung] = ()) -> str:
         """A line for each part: weights and activations in GiB; then the peak."""

@@ -116,5 +116,6 @@ def estimate(
             weights_bytes=footprint.weight_bytes(text),
             activations_bytes=footprint.text_encoder(text).peak_bytes,
         )
-        parts.append(replace(prompt, lighter={Rung.FREE_TEXT_ENCODER: replace(prompt, alone=True)}))
+        elsewhere = replace(prompt, weights_bytes=0, activations_bytes=0)
+        parts.append(replace(prompt, lighter={Rung.FREE_TEXT_ENCODER: elsewhere}))
     return Estimate(**size, parts=tuple(part.after(rungs_of(options)) for part in parts))

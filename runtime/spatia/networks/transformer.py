@@ -62,6 +62,20 @@ class ControlBlock(WanBlock):
         self.proj_in = nn.Linear(width, width) if first else None
         self.proj_out = nn.Linear(width, width)
 
+    def forward(  # type: ignore[override]  # a stage of another branch: takes the video, gives a state and a hint
+        self,
+        state: Tensor,  # [B, n, D]
+        context: Tensor,
+        modulation: Tensor,
+        rotary: Tables,
+        video: Tensor,  # [B, n, D]
+    ) -> tuple[Tensor, Tensor]:
+        """All of a block's layers run here: offloading brings their weights for the time of this call."""
+        if self.proj_in is not None:
+            state = self.proj_in(state) + video
+        state = super().forward(state, context, modulation, rotary)
+        return state, self.proj_out(state)
+
 
 class WanControlTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixin, AttentionMixin):
     """Predicts the flow of noisy latents. The arguments are those of diffusers' Wan models."""
@@ -181,10 +195,8 @@ class WanControlTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixi
         state = self.vace_patch_embedding(control).flatten(2).transpose(1, 2)
         blocks: Iterable[Any] = self.vace_blocks
         for block in blocks:
-            if block.proj_in is not None:
-                state = block.proj_in(state) + video
-            state = block(state, context, modulation, rotary)
-            yield block.proj_out(state)
+            state, hint = block(state, context, modulation, rotary, video)
+            yield hint
 
     def _grid(self, latents: Tensor) -> tuple[int, int, int]:
         """Tokens along frames, rows and columns. Raises `ValueError` where the latents are no whole patches."""

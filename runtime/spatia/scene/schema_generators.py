@@ -89,7 +89,8 @@ class SpatiaGenerator(Part):
     base: ScenePath | None = Field(default=None, description="Folder of Wan2.2-TI2V-5B; the fetched one if left out.")
     control: ScenePath | None = Field(default=None, description="Control blocks; the fetched ones if left out.")
     control_layers: Layers = Field(default=(), description="Where the control blocks act; by their number if left out.")
-    lora: ScenePath | Literal["none"] | None = Field(default=None, description="none, or the fetched one if left out.")
+    lora: ScenePath | None = Field(default=None, description="The adapter; the fetched one if left out.")
+    use_lora: bool = True
     sampler: Literal["unipc", "euler"] = "unipc"
     steps: Annotated[int, Field(ge=1, le=1000)] = 40
     shift: Annotated[float, Field(gt=0, le=100)] = 5.0

@@ -174,7 +174,6 @@ def test_offloading_changes_nothing(plain: WanControlTransformer, transformer: W
     assert torch.equal(flow(transformer), flow(plain))
 
 
-@pytest.mark.xfail(reason="projections of control blocks are called from outside, where offloading took their weights")
 def test_the_layers_of_a_block_run_only_inside_it(transformer: WanControlTransformer) -> None:
     """A block's weights are on the device from the start of its forward to its end."""
     inside: list[object] = []

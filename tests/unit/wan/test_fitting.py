@@ -85,22 +85,18 @@ def test_the_gentlest_rung_is_announced_and_taken(needed_bytes: int, caplog: pyt
     assert "1.0 GiB free" in note and "expected peak" in note
     assert note in caplog.text
     networks.text.encode(["a room"])
-    assert networks.text.is_loaded == ("text encoder freed" not in note)
+    assert networks.text.is_loaded == ("freed after encoding" not in note)
     clip = generate(SpatiaGenerator(source, settings))
     assert clip.notes == (note,)
 
 
-def test_frames_made_smaller_come_back_in_the_size_asked_for() -> None:
-    settings = tiny_settings(fit=["smaller"])
-    big = request_in_scene(height_px=256)
-    known = known_frames(big, references_in_first=False)
-    work = Work.of(big, known.layout(len(big.cameras)))
-    source = source_with(PLENTY, settings)
-    source.networks_for(work)
-    less = source_with(source.plan_of(work).peak_bytes - 1, settings)
-    clip = SpatiaGenerator(less, settings).generate(big, report=lambda p: None, cancel=CancelAt(np.inf))
+def test_the_last_resort_is_a_smaller_picture_which_comes_back_in_the_size_asked_for() -> None:
+    settings = tiny_settings(fit=["free_text_encoder", "smaller"])
+    source = OutOfMemory(source_with(PLENTY, settings), failures=2)
+    tall = request_in_scene(height_px=256)
+    clip = SpatiaGenerator(source, settings).generate(tall, report=lambda p: None, cancel=CancelAt(np.inf))
     assert clip.rgb.shape[1:] == (256, 64, 3)
-    assert "instead of the size asked for" in clip.notes[0]
+    assert "64 x 192 instead of the size asked for" in clip.notes[0]
 
 
 def test_what_does_not_fit_at_all_is_refused_before_a_weight_is_read() -> None:

@@ -13,6 +13,8 @@ from spatia.checkpoints.shelf import Shelf, open_shelf
 from spatia.errors import InputError
 from spatia.generation.wan.settings import NamedFiles
 
+SPATIA_LORA, DISTILLED_LORA = "spatia", "distilled"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFiles:
@@ -22,6 +24,12 @@ class FoundFiles:
     lora: Path | None
     distilled_lora: Path | None
     tiny_decoder: Path | None
+
+    @property
+    def loras(self) -> dict[str, Path]:
+        """Those that there are, by the names of their adapters."""
+        named = {SPATIA_LORA: self.lora, DISTILLED_LORA: self.distilled_lora}
+        return {name: path for name, path in named.items() if path is not None}
 
 
 def find_files(named: NamedFiles) -> FoundFiles:
@@ -34,14 +42,14 @@ def find_files(named: NamedFiles) -> FoundFiles:
             base=find_base(tiny.base),
             control=tiny.control,
             control_layers=toys.TRANSFORMER.control_layers,
-            lora=tiny.lora,
+            lora=tiny.lora if named.use_lora else None,
             distilled_lora=named.distilled_lora,
             tiny_decoder=named.tiny_decoder,
         )
     shelf = open_shelf(os.environ)
     base = find_base(named.base or _fetched_base(shelf))
     control = named.control or _on_shelf(shelf, CONTROL_FILE, "control")
-    lora = None if named.without_lora else named.lora or _on_shelf(shelf, LORA_FILE, "lora")
+    lora = named.lora or _on_shelf(shelf, LORA_FILE, "lora") if named.use_lora else None
     for path in (control, lora, named.distilled_lora, named.tiny_decoder):
         if path is not None and not path.exists():
             raise InputError("there is no such file", where=str(path), fix="name one that is there")

@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from spatia.checkpoints.layout import BaseFiles
+from spatia.checkpoints.load import read_lora
 from spatia.checkpoints.wanted import autoencoder_part, empty_transformer, text_encoder_part
 from spatia.errors import DeviceError
+from spatia.generation.wan.files import FoundFiles
 from spatia.generation.wan.networks import Work
 from spatia.generation.wan.settings import WanSettings
 from spatia.networks import preflight
 from spatia.networks.autoencoder import SIZE_STEP_PX
 from spatia.networks.config import TransformerConfig
+from spatia.networks.lora import add_lora, use_lora
 from spatia.networks.memory_plan import Estimate, Plan, Rung, plan
 
 SMALLER_SCALES = (0.75, 0.5)
@@ -31,10 +33,10 @@ class Fitter:
     """Plans how one base model's clips fit. Each plan is at least as frugal as the one before."""
 
     def __init__(
-        self, base: BaseFiles, config: TransformerConfig, settings: WanSettings, *, dtype: torch.dtype
+        self, files: FoundFiles, config: TransformerConfig, settings: WanSettings, *, dtype: torch.dtype
     ) -> None:
         """`config` is the transformer's, with its control branch."""
-        self._base = base
+        self._files = files
         self._config = config
         self._settings = settings
         self._dtype = dtype
@@ -81,10 +83,16 @@ class Fitter:
         return found
 
     def _estimate(self, work: Work, width_px: int, height_px: int) -> Estimate:
+        base = self._files.base
+        transformer = preflight.in_dtype(empty_transformer(self._config), self._dtype)
+        for name, path in self._files.loras.items():
+            factors = read_lora(path, config=base.config)
+            add_lora(transformer, {key: factor.to("meta") for key, factor in factors.items()}, name=name)
+            use_lora(transformer, name)
         return preflight.estimate(
-            transformer=preflight.in_dtype(empty_transformer(self._config), self._dtype),
-            vae=preflight.in_dtype(autoencoder_part(self._base).module, self._dtype),
-            text=preflight.in_dtype(text_encoder_part(self._base).module, self._dtype),
+            transformer=transformer,
+            vae=preflight.in_dtype(autoencoder_part(base).module, self._dtype),
+            text=preflight.in_dtype(text_encoder_part(base).module, self._dtype),
             options=self._settings.speed,
             clips=[preflight.Clip(frames=work.frames, references=work.layout.references)],
             width_px=width_px,

@@ -14,7 +14,7 @@ import torch
 from spatia.checkpoints.load import load_autoencoder, load_text_encoder, load_tokenizer, load_transformer, read_lora
 from spatia.checkpoints.wanted import infer_control_layers
 from spatia.errors import DeviceError
-from spatia.generation.wan.files import FoundFiles, find_files
+from spatia.generation.wan.files import SPATIA_LORA, FoundFiles, find_files
 from spatia.generation.wan.fitting import Fitter, FreeBytes, free_bytes_of
 from spatia.generation.wan.networks import Networks, Work
 from spatia.generation.wan.settings import WanSettings, settings_of
@@ -25,8 +25,6 @@ from spatia.networks.lora import add_lora
 from spatia.networks.memory_plan import Plan, Rung
 from spatia.networks.options import SpeedOptions
 from spatia.networks.text import TextEncoder
-
-SPATIA_LORA, DISTILLED_LORA = "spatia", "distilled"
 
 log = logging.getLogger("spatia.generation")
 
@@ -50,7 +48,7 @@ class WanSource:
         base = files.base
         layers = files.control_layers or infer_control_layers(files.control, base.config)
         self._config = base.config.with_control(layers)
-        self._fitter = Fitter(base, self._config, settings, dtype=self._dtype)
+        self._fitter = Fitter(files, self._config, settings, dtype=self._dtype)
         self._tokenizer = load_tokenizer(base)
         self._rungs: frozenset[Rung] = frozenset()
         self._text = self._text_encoder()
@@ -107,8 +105,7 @@ class WanSource:
     def _load(self, options: SpeedOptions) -> Networks:
         files, settings = self._files, self._settings
         # Before the weights, which take minutes.
-        adapters = {SPATIA_LORA: files.lora, DISTILLED_LORA: files.distilled_lora}
-        loras = {n: read_lora(path, config=files.base.config) for n, path in adapters.items() if path is not None}
+        loras = {name: read_lora(path, config=files.base.config) for name, path in files.loras.items()}
         transformer = load_transformer(
             files.base,
             control=files.control,
@@ -140,10 +137,13 @@ class WanSource:
         )
 
     def _text_encoder(self) -> TextEncoder:
+        """Where the device has no room for it beside the others, it works on the CPU and is dropped after use."""
+        freed = Rung.FREE_TEXT_ENCODER in self._rungs
+        device = torch.device("cpu") if freed else self._device
         return TextEncoder(
-            lambda: load_text_encoder(self._files.base, dtype=self._dtype, device=self._device),
+            lambda: load_text_encoder(self._files.base, dtype=self._dtype, device=device),
             self._tokenizer,
-            free_after=Rung.FREE_TEXT_ENCODER in self._rungs,
+            free_after=freed,
         )
 
 

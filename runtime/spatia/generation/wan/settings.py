@@ -21,7 +21,7 @@ class NamedFiles:
     control: Path | None
     control_layers: tuple[int, ...]  # () tells them by the number of blocks
     lora: Path | None
-    without_lora: bool
+    use_lora: bool
     distilled_lora: Path | None
     tiny_decoder: Path | None
     tiny: bool
@@ -63,8 +63,8 @@ def settings_of(choice: Mapping[str, Any]) -> WanSettings:
             base=_path(choice["base"]),
             control=_path(choice["control"]),
             control_layers=tuple(choice["control_layers"]),
-            lora=None if choice["lora"] == "none" else _path(choice["lora"]),
-            without_lora=choice["lora"] == "none",
+            lora=_path(choice["lora"]),
+            use_lora=choice["use_lora"],
             distilled_lora=_path(distilled["lora"]) if distilled else None,
             tiny_decoder=_path(speed["tiny_decoder"]),
             tiny=choice["tiny"],
