@@ -19,10 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from spatia.errors import DeviceError, InputError, SpatiaError
 from tools.golden.comparison import Checker, Comparison, GoldenCase, Skipped
+from tools.golden.latent import LatentChecker
 from tools.golden.retrieval import RetrievalChecker
 from tools.golden.splat import SplatChecker
 
-CHECKERS: tuple[Checker, ...] = (RetrievalChecker(), SplatChecker())
+CHECKERS: tuple[Checker, ...] = (RetrievalChecker(), LatentChecker(), SplatChecker())
 
 
 def checkers_of(case: GoldenCase) -> tuple[Checker, ...]:

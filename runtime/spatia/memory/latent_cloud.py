@@ -37,9 +37,9 @@ from spatia.records.latents import (
     GONE,
     LATENT_PAGE_POINTS,
     U16,
+    LatentGrid,
     LatentPoints,
     LatentSnapshot,
-    latent_page_words,
 )
 
 DEFAULT_MAX_POINTS = 1 << 20  # 117 MB at 48 channels
@@ -59,35 +59,35 @@ class _Placed:
 class LatentCloud:
     """The cloud and its index, history and version. See the module for who may call it."""
 
-    def __init__(
-        self, *, channels: int, voxel_m: float, max_points: int = DEFAULT_MAX_POINTS, append: bool = False
-    ) -> None:
+    def __init__(self, grid: LatentGrid, *, voxel_m: float, max_points: int = DEFAULT_MAX_POINTS) -> None:
         """`voxel_m` suits the size of a cell where it is mostly seen: 16 px at 2 m are some 3 cm.
 
-        With `append`, every point ever given is kept, as the release does. Raises `SceneError` for numbers out of
-        bounds.
+        With a grid of `compat="release"`, every point ever given is kept beside all others, as the release does.
+        Raises `SceneError` for numbers out of bounds.
         """
-        if not (2 <= channels <= MAX_CHANNELS and channels % 2 == 0):
-            raise _out_of_bounds("channels", f"an even number in 2..{MAX_CHANNELS}", channels)
+        if not (2 <= grid.channels <= MAX_CHANNELS and grid.channels % 2 == 0):
+            raise _out_of_bounds("channels", f"an even number in 2..{MAX_CHANNELS}", grid.channels)
         if not SMALLEST_VOXEL_M <= voxel_m <= LARGEST_VOXEL_M:
             raise _out_of_bounds("voxel_m", f"in {SMALLEST_VOXEL_M}..{LARGEST_VOXEL_M:g} metres", voxel_m)
         if not 1 <= max_points < 2**31:
             raise _out_of_bounds("max_points", f"in 1..{2**31 - 1}", max_points)
-        self.channels = channels
+        self.grid = grid
         self.voxel_m = float(voxel_m)
         self.max_points = max_points
-        self.append = append
-        self._arena = PageArena(
-            max_pages=-(-max_points // LATENT_PAGE_POINTS), page_shape=(latent_page_words(channels),)
-        )
+        page_shape = (LATENT_PAGE_POINTS * grid.point_words,)
+        self._arena = PageArena(max_pages=-(-max_points // LATENT_PAGE_POINTS), page_shape=page_shape)
         self._halves: U16 = self._arena.words.view(np.uint16)
-        self._index = VoxelIndex()
+        self._index = VoxelIndex()  # stays empty where all points are kept
         self._history = History()
         self._fingerprint = ""
         self._row_count = 0
         self._alive_count = 0
         self._version = 0
         self._frozen: tuple[I32, F32] | None = None
+
+    @property
+    def _keeps_all(self) -> bool:
+        return self.grid.compat == "release"
 
     @property
     def version(self) -> int:
@@ -112,14 +112,8 @@ class LatentCloud:
         """Of the autoencoder that made the latents; empty before the first."""
         return self._fingerprint
 
-    def check_source(self, *, channels: int, fingerprint: str) -> None:
-        """Raises `InputError` where latents of this autoencoder do not belong to those that are here."""
-        if channels != self.channels:
-            raise InputError(
-                f"latents of {channels} channels; the world's have {self.channels}",
-                where="latents",
-                fix="use the autoencoder that made the world's latents, or begin a new world",
-            )
+    def check_source(self, *, fingerprint: str) -> None:
+        """Raises `InputError` for another autoencoder than the one that made the latents that are here."""
         if self._fingerprint and fingerprint != self._fingerprint:
             raise InputError(
                 f"latents of the autoencoder {fingerprint!r}; the world's were made by {self._fingerprint!r}",
@@ -135,7 +129,14 @@ class LatentCloud:
         `latent_points` gives the nearest to the camera first. Costs time in proportion to the batch alone. Raises
         `InputError` for latents of another autoencoder and `MemoryFullError`; nothing is then changed.
         """
-        self.check_source(channels=points.channels, fingerprint=fingerprint)
+        self.check_source(fingerprint=fingerprint)
+        if points.channels != self.grid.channels or points.latents.dtype != self.grid.dtype:
+            raise InputError(
+                f"latents of {points.channels} channels in {points.latents.dtype}; the world's have "
+                f"{self.grid.channels} in {self.grid.dtype}",
+                where="latents",
+                fix="use the autoencoder that made the world's latents, or begin a new world",
+            )
         placed = self._placed(points)
         first_new = self._row_count
         patch = self._write(placed.rows, placed.words)
@@ -171,7 +172,7 @@ class LatentCloud:
         table, bounds_m = self._frozen
         return LatentSnapshot(
             version=self._version,
-            channels=self.channels,
+            grid=self.grid,
             fingerprint=self._fingerprint,
             row_count=self._row_count,
             alive_count=self._alive_count,
@@ -216,7 +217,7 @@ class LatentCloud:
     def _moved(self, edit: Move, pivot_m: Vec3 | None) -> LatentEdited:
         rows = self.select(edit.where)
         words = self._words_at(rows)
-        points = LatentPoints.of_words(words)
+        points = LatentPoints.of_words(words, self.grid.dtype)
         if not len(rows):
             return self._applied(edit, "edit", self._write(rows, words))
         placed = self._placed(
@@ -272,8 +273,8 @@ class LatentCloud:
             raise damaged(f"a change leads to version {self._version} instead of {change.version}")
 
     def _check_replayed(self, change: LatentChange) -> None:
-        if change.points.channels != self.channels:
-            raise damaged(f"version {change.version} has {change.points.channels} channels instead of {self.channels}")
+        if change.points.channels != self.grid.channels or change.points.latents.dtype != self.grid.dtype:
+            raise damaged(f"version {change.version} has {change.points.latents.dtype} {change.points.latents.shape}")
         new = change.rows[change.rows >= self._row_count]
         if len(change.retired) and change.retired[-1] >= self._row_count:
             raise damaged(f"version {change.version} retires row {change.retired[-1]} of {self._row_count}")
@@ -281,7 +282,7 @@ class LatentCloud:
             raise damaged(f"version {change.version} leaves rows out")
         if np.isin(change.rows, change.retired).any() or not np.isfinite(change.points.positions_in_world).all():
             raise damaged(f"version {change.version} holds rows that cannot be")
-        if self.append:
+        if self._keeps_all:
             return
         keys = voxel_keys(change.points.positions_in_world, self.voxel_m)
         known = self._index.find(keys)
@@ -290,16 +291,16 @@ class LatentCloud:
             raise damaged(f"version {change.version} puts points into rows of other voxels")
 
     def _change(self, kind: ChangeKind, patch: Patch) -> LatentChange:
-        return LatentChange.of(kind, patch, version=self._version, fingerprint=self._fingerprint)
+        return LatentChange.of(kind, patch, version=self._version, fingerprint=self._fingerprint, dtype=self.grid.dtype)
 
     # -- the one way to change ------------------------------------------------------------------------------------
 
     def _placed(self, points: LatentPoints) -> _Placed:
         """The points that a batch leaves, each with the row of its voxel; new rows in Morton order."""
-        usable = np.isfinite(points.latents).all(axis=1).astype(np.float32)
+        usable: F32 = np.asarray(np.isfinite(points.latents).all(axis=1), np.float32)
         positions = np.require(points.positions_in_world, requirements=["C", "W"])
         groups = group_by_voxel(positions, positions, usable, self.voxel_m)
-        if self.append:
+        if self._keeps_all:
             kept = np.sort(groups.order)
             rows = np.arange(self._row_count, self._row_count + len(kept), dtype=np.int32)
         else:
@@ -327,7 +328,7 @@ class LatentCloud:
         self._begin(rows[:old], len(rows) - old)
         floats: F32 = words.view(np.float32)
         write_rows(self._halves, self._arena.table, self._arena.bounds_m, rows, words.view(np.uint16), floats)
-        if not self.append and old < len(rows):
+        if not self._keeps_all and old < len(rows):
             new_positions = np.ascontiguousarray(words[old:, :3]).view(np.float32)
             self._index.add(voxel_keys(new_positions, self.voxel_m), rows[old:])
         self._row_count += len(rows) - old
@@ -357,7 +358,7 @@ class LatentCloud:
 
     def _words_at(self, rows: I32) -> U32:
         """[K, words a point]; a copy."""
-        words = np.empty((len(rows), latent_page_words(self.channels) // LATENT_PAGE_POINTS), np.uint32)
+        words = np.empty((len(rows), self.grid.point_words), np.uint32)
         read_rows(self._halves, self._arena.table, rows, words.view(np.uint16))
         return words
 

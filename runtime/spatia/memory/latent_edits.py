@@ -47,7 +47,9 @@ class LatentChange:
     points: LatentPoints  # [K] what they took
 
     @classmethod
-    def of(cls, kind: ChangeKind, patch: Patch, *, version: int, fingerprint: str) -> "LatentChange":
+    def of(
+        cls, kind: ChangeKind, patch: Patch, *, version: int, fingerprint: str, dtype: np.dtype[np.float16 | np.float32]
+    ) -> "LatentChange":
         if kind in ("undo", "redo"):
             patch = Patch(rows=patch.rows[:0], before_words=patch.before_words[:0], after_words=patch.after_words[:0])
         gone = clips_of(patch.after_words) == GONE
@@ -57,7 +59,7 @@ class LatentChange:
             fingerprint=fingerprint,
             retired=patch.rows[gone],
             rows=patch.rows[~gone],
-            points=LatentPoints.of_words(patch.after_words[~gone]),
+            points=LatentPoints.of_words(patch.after_words[~gone], dtype),
         )
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -131,7 +133,7 @@ def damaged(problem: str) -> StoreError:
 
 
 def clips_of(words: U32) -> I16:
-    """[K] of rows [K, 4 + C / 2]; a copy."""
+    """[K] of rows of words; a copy."""
     return (words[:, CLIP_WORD] & np.uint32(0xFFFF)).astype(np.uint16).view(np.int16)
 
 

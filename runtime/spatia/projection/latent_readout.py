@@ -25,6 +25,7 @@ _LOW = np.uint64(0xFFFF_FFFF)
 _HIGH_SHIFT = np.uint64(32)
 # A half's exponent and fraction, shifted into those of a float, are too small by the difference of the two biases.
 _HALF_SHIFT = np.uint32(13)
+_HIGH_HALF = np.uint32(16)
 _HALF_SCALE = np.float32(2.0**112)
 _HALF_SIGN = np.uint16(0x8000)
 _HALF_REST = np.uint16(0x7FFF)
@@ -41,10 +42,10 @@ def read_latents(
     `cameras` are those of the pictures, in pixels; `grid` says how cells lie over them. Pages out of view cost a look
     at their bounds. `threads` defaults to numba's own count. Raises `ValueError` for a grid of other channels.
     """
-    if grid.channels != cloud.channels:
-        raise ValueError(f"grid must have the cloud's {cloud.channels} channels; got {grid.channels}")
+    if grid.channels != cloud.grid.channels:
+        raise ValueError(f"grid must have the cloud's {cloud.grid.channels} channels; got {grid.channels}")
     t, h, w = len(cameras), grid.height, grid.width
-    latents = np.empty((t, cloud.channels, h, w), np.float32)
+    latents = np.empty((t, grid.channels, h, w), np.float32)
     depth_m = np.empty((t, h, w), np.float32)
     index = np.empty((t, h, w), np.int32)
     visible = np.empty((t, h, w), np.bool_)
@@ -55,7 +56,8 @@ def read_latents(
         pages = pages_in_view(cloud.bounds_in_world_m, matrices[view], w, h)
         keys = np.full(h * w, EMPTY)
         keep_nearest(floats, halves, cloud.pages, pages, cloud.row_count, matrices[view], as_released, w, h, keys)
-        fill_cells(halves, cloud.pages, keys.reshape(h, w), latents[view], depth_m[view], index[view], visible[view])
+        pictures = latents[view], depth_m[view], index[view], visible[view]
+        fill_cells(halves, cloud.pages, keys.reshape(h, w), cloud.grid.dtype == np.float32, *pictures)
 
     workers = min(numba.get_num_threads() if threads is None else threads, t)
     if workers <= 1:
@@ -142,6 +144,7 @@ def fill_cells(
     halves: U16,
     table: I32,
     keys: U64,  # [h, w]
+    full_precision: bool,
     latents: F32,  # [C, h, w] out, as are all that follow
     depth_m: F32,  # [h, w]
     index: I32,  # [h, w]
@@ -149,6 +152,7 @@ def fill_cells(
 ) -> None:
     """Row by row: a row's latents are made floats point by point, then written plane by plane."""
     channels, height, width = latents.shape
+    words = 2 * channels if full_precision else channels
     bits = np.empty((width, channels), np.uint32)
     row_latents = bits.view(np.float32)
     for y in range(height):
@@ -163,8 +167,12 @@ def fill_cells(
             row = np.int64(key & _LOW)
             bits[x, 0] = np.uint32(key >> _HIGH_SHIFT)
             depth_m[y, x] = row_latents[x, 0]
-            start = PLANES * LATENT_PAGE_POINTS + (row % LATENT_PAGE_POINTS) * channels
-            half = halves[table[row // LATENT_PAGE_POINTS], start : start + channels]
+            start = PLANES * LATENT_PAGE_POINTS + (row % LATENT_PAGE_POINTS) * words
+            half = halves[table[row // LATENT_PAGE_POINTS], start : start + words]
+            if full_precision:
+                for c in range(channels):
+                    bits[x, c] = np.uint32(half[2 * c]) | (np.uint32(half[2 * c + 1]) << _HIGH_HALF)
+                continue
             for c in range(channels):
                 bits[x, c] = np.uint32(half[c] & _HALF_REST) << _HALF_SHIFT
             for c in range(channels):

@@ -20,7 +20,7 @@ def read_latents_by_numpy(cloud: LatentSnapshot, cameras: Cameras, *, grid: Late
     shape = (len(cameras), grid.height, grid.width)
     index = np.full(shape, -1, np.int32)
     depth_m = np.zeros(shape, np.float32)
-    latents = np.zeros((len(cameras), grid.height, grid.width, cloud.channels), np.float32)
+    latents = np.zeros((len(cameras), grid.height, grid.width, grid.channels), np.float32)
     in_cell = np.rint if grid.compat == "release" else np.floor
     for t, m in enumerate(grid_from_world(cameras, grid)):
         uz, vz, depth = (row[0] * x + row[1] * y + row[2] * z + row[3] for row in m)

@@ -2,6 +2,7 @@
 
 A latent frame [C, h, w] has one cell for a square of pixels (16 x 16 for Wan2.2, C = 48). A latent point is one cell's
 latent at the place that the cell shows: 12 bytes of position, 2 C of latent, 2 of clip, 2 of label; 112 at C = 48.
+Latents are half floats, and float32 under `release`, which keeps what the network gave.
 
 Points lie in pages of 256, each a run of 16-bit words: x, y, z as float32 planes, then the planes of clips and labels,
 then latents, point by point. The arena belongs to the memory, which never writes a page that a living snapshot can see.
@@ -20,7 +21,7 @@ from spatia.errors import InputError
 from spatia.geom.camera import Intrinsics
 from spatia.records.arrays import F32, I32, U32, Bool, frozen
 
-F16 = npt.NDArray[np.float16]
+Latents = npt.NDArray[np.float16 | np.float32]
 I16 = npt.NDArray[np.int16]
 U16 = npt.NDArray[np.uint16]
 
@@ -70,20 +71,31 @@ class LatentGrid:
         """Where in a cell its latent sits, in cells, along both axes."""
         return 0.5 if self.compat == "corrected" else 0.0
 
+    @property
+    def dtype(self) -> np.dtype[np.float16 | np.float32]:
+        """In which latents are kept."""
+        return np.dtype(np.float16 if self.compat == "corrected" else np.float32)
+
+    @property
+    def point_words(self) -> int:
+        """32-bit words of a point."""
+        return (2 * PLANES + self.channels * self.dtype.itemsize) // 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LatentPoints:
     """Loose latent points, as they enter or leave the memory. Shapes are checked on construction."""
 
     positions_in_world: F32  # [N, 3] metres
-    latents: F16  # [N, C]
+    latents: Latents  # [N, C]
     clips: I16  # [N] the clip that was seen; -1 for the initial world
     labels: I16  # [N] object label; 0 for none
 
     def __post_init__(self) -> None:
         n = len(self.positions_in_world)
         frozen(self.positions_in_world, "positions_in_world", np.float32, (n, 3))
-        frozen(self.latents, "latents", np.float16, (n, None))
+        dtype = np.float32 if self.latents.dtype == np.float32 else np.float16
+        frozen(self.latents, "latents", dtype, (n, None))
         frozen(self.clips, "clips", np.int16, (n,))
         frozen(self.labels, "labels", np.int16, (n,))
 
@@ -107,20 +119,21 @@ class LatentPoints:
         return self.positions_in_world.nbytes + self.latents.nbytes + self.clips.nbytes + self.labels.nbytes
 
     def words(self) -> U32:
-        """[N, 4 + C / 2] the same bytes, a row a point: x, y, z, clip and label, latent."""
-        rows = np.empty((len(self), PLANES + self.channels), np.uint16)
+        """[N, point_words] the same bytes, a row a point: x, y, z, clip and label, latent."""
+        latents = np.ascontiguousarray(self.latents).view(np.uint16)
+        rows = np.empty((len(self), PLANES + latents.shape[1]), np.uint16)
         rows[:, :6] = np.ascontiguousarray(self.positions_in_world).view(np.uint16)
         rows[:, 6], rows[:, 7] = self.clips.view(np.uint16), self.labels.view(np.uint16)
-        rows[:, PLANES:] = self.latents.view(np.uint16)
+        rows[:, PLANES:] = latents
         return rows.view(np.uint32)
 
     @classmethod
-    def of_words(cls, words: U32) -> "LatentPoints":
+    def of_words(cls, words: U32, dtype: np.dtype[np.float16 | np.float32]) -> "LatentPoints":
         """The inverse of `words`; a copy."""
         halves = np.ascontiguousarray(words).view(np.uint16)
         return cls(
             positions_in_world=np.ascontiguousarray(halves[:, :6]).view(np.float32),
-            latents=np.ascontiguousarray(halves[:, PLANES:]).view(np.float16),
+            latents=np.ascontiguousarray(halves[:, PLANES:]).view(dtype),
             clips=np.ascontiguousarray(halves[:, 6]).view(np.int16),
             labels=np.ascontiguousarray(halves[:, 7]).view(np.int16),
         )
@@ -131,7 +144,7 @@ class LatentSnapshot:
     """The latent cloud at one version. Readers on any thread may keep it as long as they like."""
 
     version: int
-    channels: int
+    grid: LatentGrid  # of the world
     fingerprint: str  # of the autoencoder that made the latents; empty while there are none
     row_count: int  # rows in use, tombstones included; row r is page r // 256, slot r % 256
     alive_count: int
@@ -156,10 +169,10 @@ class LatentSnapshot:
 
     def rows(self) -> LatentPoints:
         """All rows in order."""
-        halves = self.arena.view(np.float16)[self.pages, PLANES * LATENT_PAGE_POINTS :]
+        words = self.arena[self.pages, PLANES * LATENT_PAGE_POINTS // 2 :]
         return LatentPoints(
             positions_in_world=self.positions_in_world(),
-            latents=halves.reshape(-1, self.channels)[: self.row_count],
+            latents=words.view(self.grid.dtype).reshape(-1, self.grid.channels)[: self.row_count],
             clips=self.clips(),
             labels=self.labels(),
         )
@@ -176,7 +189,7 @@ class LatentSnapshot:
 
     def sha256(self) -> str:
         """In hex, over all that the memory knows of its rows: equal for a world and for the same world resumed."""
-        digest = hashlib.sha256(f"{self.version} {self.channels} {self.row_count} {self.fingerprint}".encode())
+        digest = hashlib.sha256(f"{self.version} {self.grid} {self.row_count} {self.fingerprint}".encode())
         digest.update(self.rows().words().data)
         return digest.hexdigest()
 
@@ -201,16 +214,11 @@ class LatentReadout:
         return len(self.latents)
 
 
-def latent_page_words(channels: int) -> int:
-    """32-bit words of a page."""
-    return LATENT_PAGE_POINTS * (PLANES + channels) // 2
-
-
-def snapshot_of_latents(points: LatentPoints, *, fingerprint: str = "") -> LatentSnapshot:
+def snapshot_of_latents(points: LatentPoints, *, grid: LatentGrid, fingerprint: str = "") -> LatentSnapshot:
     """A snapshot that holds exactly these points in this order, unmerged: for single frames, and for tests."""
     n, size = len(points), LATENT_PAGE_POINTS
     page_count = -(-n // size)
-    arena = np.zeros((page_count, latent_page_words(points.channels)), np.uint32)
+    arena = np.zeros((page_count, size * grid.point_words), np.uint32)
     bounds = np.zeros((page_count, 2, 3), np.float32)
     halves = arena.view(np.uint16)
     for page in range(page_count):
@@ -224,7 +232,7 @@ def snapshot_of_latents(points: LatentPoints, *, fingerprint: str = "") -> Laten
     arena.flags.writeable = False
     return LatentSnapshot(
         version=0,
-        channels=points.channels,
+        grid=grid,
         fingerprint=fingerprint,
         row_count=n,
         alive_count=int((points.clips != GONE).sum()),
