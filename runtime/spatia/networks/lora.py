@@ -3,6 +3,7 @@
 Inference on one thread, between forwards.
 """
 
+import warnings
 from collections.abc import Mapping
 
 from peft.tuners.lora import LoraLayer
@@ -16,7 +17,9 @@ def add_lora(transformer: WanControlTransformer, weights: Mapping[str, Tensor], 
 
     The release adds B @ A as it is (spec/spatia_release.md 1.7): no scale of alpha over rank.
     """
-    transformer.load_lora_adapter(dict(weights), prefix=None, adapter_name=name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are meant
+        transformer.load_lora_adapter(dict(weights), prefix=None, adapter_name=name)
     for module in transformer.modules():
         if isinstance(module, LoraLayer) and name in module.scaling:
             module.scaling[name] = 1.0

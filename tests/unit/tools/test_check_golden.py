@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def rows(capsys: pytest.CaptureFixture[str], folder: Path) -> tuple[int, dict[st
 
 
 @needs_golden
-@pytest.mark.parametrize("name", ["memory_a", "splat_a"])
+@pytest.mark.parametrize("name", ["memory_a", "splat_a", "model_a"])
 def test_the_shipped_cases_hold(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, found = rows(capsys, GOLDEN / name)
     assert status == 0 and found["ok"]
@@ -216,3 +217,44 @@ def test_a_missing_or_broken_file_exits_with_2(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "config.json").write_text("{")
     assert main([str(tmp_path)]) == 2
     assert "not JSON" in capsys.readouterr().err
+
+
+@needs_golden
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda folder: (folder / "lora.safetensors").unlink(), "no lora.safetensors here"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "config.json"),
+        (lambda folder: (folder / "config.json").write_text(config_with(folder, dim=48)), "do not fit config.json"),
+        (lambda folder: (folder / "weights.safetensors").write_bytes(b"x" * 100), "no whole safetensors file"),
+    ],
+)
+def test_a_damaged_case_of_the_networks_is_told(
+    spoil: Callable[[Path], object], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "model_a"
+    folder.mkdir()
+    for file in (GOLDEN / "model_a").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    spoil(folder)
+    assert main([str(folder)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def config_with(folder: Path, **changes: int) -> str:
+    return json.dumps(json.loads((folder / "config.json").read_text()) | changes)
+
+
+@needs_golden
+def test_wrong_weights_are_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "model_a"
+    folder.mkdir()
+    for file in (GOLDEN / "model_a").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    weights = load_file(folder / "weights.safetensors")
+    weights["vace.vace_blocks.0.after_proj.weight"] = weights["vace.vace_blocks.0.after_proj.weight"] * 1.1
+    save_file(weights, folder / "weights.safetensors")
+    status, found = rows(capsys, folder)
+    off = {row["name"] for row in found["tensors"] if not row["ok"]}
+    assert status == 1
+    assert "out_first_round" in off and "out_no_control" not in off
