@@ -1,14 +1,14 @@
-"""The latent readout: what T cameras see of the latent cloud, cell by cell, nearest point first. Any thread.
+"""The latent readout: what T cameras see of the latent cloud, cell by cell, nearest point first.
+
+Runs on the thread that asks, without Python's lock: the frames of a clip take some milliseconds, and to wake other
+threads for them costs more than it saves.
 
 A key is ``depth bits << 32 | row``: positive floats sort as their bits do, so the smallest key is the nearest point and
-ties go to the lower row, whatever the order of arrival. Each view is drawn by one thread from start to end, so the
-bytes are the same on any number of them. Positions are computed in float64 with the operations of `latent_reference`
-in the same order. Latents are half floats, which numba does not know on a CPU: they travel as 16-bit words.
+ties go to the lower row, whatever the order of arrival. Positions are computed in float64 with the operations of
+`latent_reference` in the same order, so both give the same bytes. Latents are half floats, which numba does not know on
+a CPU: they travel as 16-bit words.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
-import numba
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -34,13 +34,11 @@ _GONE = np.uint16(GONE & 0xFFFF)
 _kernel = njit(cache=True, nogil=True, error_model="numpy")
 
 
-def read_latents(
-    cloud: LatentSnapshot, cameras: Cameras, *, grid: LatentGrid, threads: int | None = None
-) -> LatentReadout:
+def read_latents(cloud: LatentSnapshot, cameras: Cameras, *, grid: LatentGrid) -> LatentReadout:
     """Each cell takes the latent of the nearest living point that falls into it; of equally near ones the lower row's.
 
     `cameras` are those of the pictures, in pixels; `grid` says how cells lie over them. Pages out of view cost a look
-    at their bounds. `threads` defaults to numba's own count. Raises `ValueError` for a grid of other channels.
+    at their bounds. Raises `ValueError` for a grid of other channels.
     """
     if grid.channels != cloud.grid.channels:
         raise ValueError(f"grid must have the cloud's {cloud.grid.channels} channels; got {grid.channels}")
@@ -52,20 +50,12 @@ def read_latents(
     floats, halves = cloud.arena.view(np.float32), cloud.arena.view(np.uint16)
     matrices, as_released = grid_from_world(cameras, grid), grid.compat == "release"
 
-    def read_view(view: int) -> None:
-        pages = pages_in_view(cloud.bounds_in_world_m, matrices[view], w, h)
+    for view, matrix in enumerate(matrices):
+        pages = pages_in_view(cloud.bounds_in_world_m, matrix, w, h)
         keys = np.full(h * w, EMPTY)
-        keep_nearest(floats, halves, cloud.pages, pages, cloud.row_count, matrices[view], as_released, w, h, keys)
+        keep_nearest(floats, halves, cloud.pages, pages, cloud.row_count, matrix, as_released, w, h, keys)
         pictures = latents[view], depth_m[view], index[view], visible[view]
         fill_cells(halves, cloud.pages, keys.reshape(h, w), cloud.grid.dtype == np.float32, *pictures)
-
-    workers = min(numba.get_num_threads() if threads is None else threads, t)
-    if workers <= 1:
-        for view in range(t):
-            read_view(view)
-    else:
-        with ThreadPoolExecutor(workers, thread_name_prefix="latents") as pool:
-            list(pool.map(read_view, range(t)))
     return LatentReadout(latents=latents, visible=visible, depth_m=depth_m, index=index)
 
 
