@@ -25,7 +25,6 @@ from tools.bench import harness
 import numpy as np
 import numpy.typing as npt
 import torch
-from diffusers import AutoencoderKLWan
 
 from spatia.clock import WallClock
 from spatia.estimation.latent_points import latent_points
@@ -41,6 +40,7 @@ from spatia.records.arrays import F32
 from spatia.records.cloud import FIELDS, Points
 from spatia.records.latents import LatentGrid, LatentPoints, LatentSnapshot
 from spatia.records.projection import MetricSplat
+from tools.bench.flops import wan_autoencoder
 from tools.bench.plot import chart
 
 PICTURE = Intrinsics.from_fov(fov_y_rad=0.9, width_px=1248, height_px=704)
@@ -256,14 +256,13 @@ class Encoder:
 
     def __init__(self, *, height_px: int, width_px: int) -> None:
         with torch.device("meta"):
-            vae = AutoencoderKLWan(
-                base_dim=160, decoder_base_dim=256, z_dim=48, dim_mult=[1, 2, 4, 4], num_res_blocks=2,
-                temperal_downsample=[False, True, True], is_residual=True, in_channels=12, out_channels=12,
-                patch_size=2, scale_factor_spatial=16, latents_mean=[0.0] * 48, latents_std=[1.0] * 48,
-            ).eval()  # fmt: skip
-        self._flops_of = lambda frames, h, w: encode_video(vae, frames=frames, height_px=h, width_px=w).flops
-        flops = self._flops_of(5, height_px, width_px)
-        self._whole = {frames: self._flops_of(frames, 704, 1248) for frames in (33, 81)}
+            vae = wan_autoencoder().eval()
+
+        def flops_of(frames: int, height_px: int, width_px: int) -> int:
+            return encode_video(vae, frames=frames, height_px=height_px, width_px=width_px).flops
+
+        self._flops = flops_of(5, height_px, width_px)
+        self._whole = {frames: flops_of(frames, PICTURE.height_px, PICTURE.width_px) for frames in (CHUNK_FRAMES, 81)}
         parts: tuple[torch.nn.Module, ...] = vae.encoder, vae.quant_conv
         for part in parts:
             part.to_empty(device="cpu")
@@ -275,10 +274,9 @@ class Encoder:
         self._seconds = clock.now_s() - started_s
         if encoded.shape != (48, 2, height_px // 16, width_px // 16):
             raise SystemExit(f"the encoder gave {tuple(encoded.shape)}")
-        self._flops = flops
         print(
             f"\nencoder: 5 frames of {width_px}x{height_px} took {self._seconds:.2f} s, "
-            f"{flops / self._seconds / 1e12:.3f} TFLOP/s; extrapolated to 81 frames of 1248x704 "
+            f"{self._flops / self._seconds / 1e12:.3f} TFLOP/s; extrapolated to 81 frames of 1248x704 "
             f"({self._whole[81] / 1e12:.0f} TFLOP): {self.seconds(81):.0f} s"
         )
 
