@@ -333,7 +333,7 @@ def main() -> int:
     flatness(report, [1, 16] if quick else [1, 4, 16, 64], 15 if quick else 31)
     size(report)
     update(report, [10_000, 1_000_000] if quick else [10_000, 100_000, 1_000_000], 7 if quick else 15)
-    encoder = Encoder(height_px=96, width_px=160) if quick else Encoder(height_px=352, width_px=624)
+    encoder = Encoder(height_px=96, width_px=160) if quick else Encoder(height_px=352, width_px=640)
     against_colors(report, encoder, chunks=3 if quick else 8, rounds=7 if quick else 15, plot=options.plot)
     return report.finish(options.json)
 
