@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from spatia.checkpoints.catalogue import INSTALL_MODELS
 from spatia.errors import SpatiaError
 from spatia.version import __version__
 
 MIN_FREE_GB = 2.0
 State = Literal["ok", "optional", "missing"]
-INSTALL_MODELS = "pip install 'spatia-runtime[models]'"
 MODEL_PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "huggingface_hub")
 REPAIR = "pip install --force-reinstall "
 

@@ -19,12 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from spatia.checkpoints.catalogue import (
     BASE,
     BASE_DIFFUSERS,
     CONTROL_FILE,
+    INSTALL_MODELS,
     LORA_FILE,
     MODELS,
     SPATIA,
@@ -47,7 +48,8 @@ Ask = Callable[[str], bool]
 
 def print_list(to: Path | None) -> None:
     shelf = open_shelf(os.environ, to=to)
-    table = Table("name", "what for", "licence", "size", "here", box=None, padding=(0, 2, 0, 0))
+    # What is typed or copied is never cut off on a narrow terminal.
+    table = Table(Column("name", no_wrap=True), "what for", "licence", "size", "here", box=None, padding=(0, 2, 0, 0))
     for model in MODELS:
         table.add_row(model.name, model.purpose, model.licence.id, model.size, _state(shelf, model))
     console = Console(highlight=False, soft_wrap=True)
@@ -156,10 +158,9 @@ def print_check(
     with Console().status("comparing"):
         checks = _checks(folder, control=control, lora=lora)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    table = Table("network", "tensors", "not as wanted", "file or folder", box=None, padding=(0, 2, 0, 0))
+    console.print(f"{'network':14}{'tensors':>9}{'not as wanted':>15}  file or folder")
     for network, found in checks.items():
-        table.add_row(network, f"{found.tensors:,}", f"{len(found.rows):,}", found.place)
-    console.print(table)
+        console.print(f"{network:14}{found.tensors:>9,}{len(found.rows):>15,}  {found.place}")
     for network, found in checks.items():
         if not found.ok:
             console.print(f"\n{network}:\n{found.table(most=None if every_row else SHOWN_ROWS)}")
@@ -236,15 +237,13 @@ def convert_in_console(folder: Path, out: Path | None) -> None:
     for path in written:
         console.print(f"written: {path}")
     if not written:
-        console.print("nothing to do: every pickle has its safetensors twin already")
+        console.print("nothing to do: there is no pickle without its safetensors twin")
 
 
 @contextmanager
 def _networks_packages() -> Iterator[None]:
     """Around the imports of what needs torch."""
-    from spatia.checkpoints.fetch import INSTALL
-
     try:
         yield
     except ImportError as error:
-        raise DeviceError(f"this needs the networks' packages: {error}", fix=INSTALL) from error
+        raise DeviceError(f"this needs the networks' packages: {error}", fix=INSTALL_MODELS) from error

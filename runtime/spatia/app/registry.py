@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from spatia.app.doctor import INSTALL_MODELS, MODEL_PACKAGES
+from spatia.app.doctor import MODEL_PACKAGES
+from spatia.checkpoints.catalogue import INSTALL_MODELS
 from spatia.errors import DeviceError, SceneError, unknown_name
 from spatia.estimation.completion import CompletionEstimator
 from spatia.estimation.oracle import OracleEstimator, OracleSegmenter

@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 
 from spatia.errors import unknown_name
 
+INSTALL_MODELS = "pip install 'spatia-runtime[models]'"  # the packages that networks need
+
 # Taken where the repository has them: configurations, and what the licences ask to be kept with the weights.
 EXTRAS = ("*.json", "README.md", "LICENSE*")
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.\w+)")
@@ -70,11 +72,11 @@ class Model:
         unmatched = [
             pattern for pattern in self.files if not any(fnmatchcase(name, pattern) for name in sorted(present))
         ]
-        announced = {sibling for name in present for sibling in _shards(name)}
+        announced = {sibling for name in present for sibling in shards(name)}
         return unmatched + sorted(announced - present)
 
 
-def _shards(name: str) -> list[str]:
+def shards(name: str) -> list[str]:
     """All of the set that ``x-00001-of-00003.safetensors`` is one of; none for a file that is whole."""
     shard = _SHARD.fullmatch(name)
     if shard is None or int(shard["count"]) > MAX_SHARDS:

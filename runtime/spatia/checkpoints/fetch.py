@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from spatia.checkpoints.catalogue import Model
+from spatia.checkpoints.catalogue import INSTALL_MODELS, Model
 from spatia.errors import DeviceError, InputError
 
-INSTALL = "pip install 'spatia-runtime[models]'"
 RECEIPT = "licence-accepted.json"
 TIMEOUT_S = 30.0
 MARGIN_BYTES = 1 << 30  # that a download leaves free
@@ -77,7 +76,7 @@ def open_hub() -> Hub:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise DeviceError(f"fetching needs huggingface_hub: {error}", fix=INSTALL) from error
+        raise DeviceError(f"fetching needs huggingface_hub: {error}", fix=INSTALL_MODELS) from error
     hub: Hub = HfApi()
     return hub
 

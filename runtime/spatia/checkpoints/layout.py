@@ -7,13 +7,12 @@ with it before anything is loaded.
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from spatia.checkpoints.catalogue import BASE, BASE_DIFFUSERS
+from spatia.checkpoints.catalogue import BASE, BASE_DIFFUSERS, shards
 from spatia.checkpoints.tensors import AUTOENCODER_PICKLE, TEXT_ENCODER_PICKLE
 from spatia.errors import InputError
 from spatia.networks.config import WAN_TI2V_5B, TransformerConfig
@@ -26,7 +25,6 @@ MOST_LAYERS = 1000
 WIDEST = 1 << 20
 FETCH = {"original": f"spatia models fetch {BASE}", "diffusers": f"spatia models fetch {BASE_DIFFUSERS}"}
 Layout = Literal["original", "diffusers"]
-_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.safetensors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,17 +195,14 @@ def _whole(settings: Mapping[str, Any], key: str, path: Path, *, most: int = WID
 def _weights(folder: Path, stem: str, layout: Layout) -> tuple[Path, ...]:
     """One file, or the shards that an index or their own names announce."""
     index = folder / f"{stem}.safetensors.index.json"
-    shards = sorted(path.name for path in folder.glob(f"{stem}-*.safetensors") if _SHARD.fullmatch(path.name))
     if index.is_file():
         placed = _read_json(index).get("weight_map")
         names = sorted({str(name) for name in placed.values()}) if isinstance(placed, dict) else []
         if not names or any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
             raise InputError("weight_map names no files of this folder", where=str(index), fix=FETCH[layout])
-    elif shards and (found := _SHARD.fullmatch(shards[0])):
-        count = int(found[2])
-        names = [f"{stem}-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
     else:
-        names = [f"{stem}.safetensors"]
+        numbered = sorted(path.name for path in folder.glob(f"{stem}-*.safetensors"))
+        names = next(filter(None, map(shards, numbered)), [f"{stem}.safetensors"])
     return tuple(_need(folder / name, layout) for name in names)
 
 
