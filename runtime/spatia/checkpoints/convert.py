@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import UniPCMultistepScheduler, WanTransformer3DModel
@@ -62,15 +61,11 @@ def convert_base(folder: Path, out: Path, *, progress: Progress) -> BaseFiles:
             for file in _write_part(part, staging / name, stem):
                 progress(f"{name}/{file}", done, total)
                 done += 1
-        with torch.device("meta"):  # diffusers' own transformer of these sizes, for the configuration it writes
-            WanTransformer3DModel(**_settings(parts["transformer"].module)).save_config(staging / "transformer")
+        save_transformer_config(parts["transformer"].module, staging / "transformer")
         parts["vae"].module.save_config(staging / "vae")
         parts["text_encoder"].module.config.save_pretrained(staging / "text_encoder")
-        UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=SHIFT).save_config(
-            staging / "scheduler"
-        )
         shutil.copytree(base.tokenizer, staging / "tokenizer")
-        (staging / "model_index.json").write_text(json.dumps(PIPELINE, indent=2) + "\n", encoding="utf-8")
+        save_pipeline(staging)
     return find_base(out)
 
 
@@ -89,6 +84,21 @@ def convert_pickles(folder: Path, *, progress: Progress) -> list[Path]:
             _save(dict(read_tensors(path)), staging)
         twins.append(twin)
     return twins
+
+
+def save_transformer_config(transformer: WanControlTransformer, folder: Path) -> None:
+    """The configuration of diffusers' own transformer of the same sizes, without a control branch."""
+    own = ("_", CONTROL_PREFIX)
+    with torch.device("meta"):
+        theirs = WanTransformer3DModel(**{k: v for k, v in transformer.config.items() if not k.startswith(own)})
+    theirs.save_config(folder)
+
+
+def save_pipeline(folder: Path) -> None:
+    """What makes a pipeline of diffusers out of the parts in a folder."""
+    scheduler = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=SHIFT)
+    scheduler.save_config(folder / "scheduler")
+    (folder / "model_index.json").write_text(json.dumps(PIPELINE, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_part(part: Part, folder: Path, stem: str) -> Iterator[str]:
@@ -131,12 +141,6 @@ def _staged(target: Path, size_bytes: int) -> Iterator[Path]:
             staging.rename(target)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot be written: {error}", where=str(target), fix="name another place") from error
-
-
-def _settings(transformer: WanControlTransformer) -> dict[str, Any]:
-    """Those that diffusers' transformer without a control branch has too."""
-    own = ("_", CONTROL_PREFIX)
-    return {key: value for key, value in transformer.config.items() if not key.startswith(own)}
 
 
 def _bytes(*files: Path) -> int:

@@ -12,23 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import punctuation
-from typing import Literal
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanTransformer3DModel
+from diffusers import AutoencoderKLWan
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
 from spatia.checkpoints import catalogue, names, text_names, vae_names
+from spatia.checkpoints.convert import save_pipeline, save_transformer_config
+from spatia.checkpoints.layout import STEM, TOKENIZER, Layout
+from spatia.checkpoints.tensors import AUTOENCODER_PICKLE, TEXT_ENCODER_PICKLE
 from spatia.errors import InputError
 from spatia.networks.config import TransformerConfig
 from spatia.networks.text import MOST_TOKENS
 from spatia.networks.transformer import WanControlTransformer
 from spatia.streams import Streams
 
-Layout = Literal["original", "diffusers"]
 LAYOUTS: dict[Layout, str] = {"original": catalogue.BASE, "diffusers": catalogue.BASE_DIFFUSERS}
 
 TRANSFORMER = TransformerConfig(
@@ -140,39 +141,24 @@ def _write_original(folder: Path, states: Mapping[str, dict[str, Tensor]]) -> No
     }
     _write_json(config, folder / "config.json")
     text = {text_names.to_original(name): tensor for name, tensor in states["text_encoder"].items()}
-    torch.save(_in_bfloat16(text), folder / "models_t5_umt5-xxl-enc-bf16.pth")
-    torch.save({vae_names.to_original(n): t for n, t in states["vae"].items()}, folder / "Wan2.2_VAE.pth")
-    _tokenizer().save_pretrained(folder / "google" / "umt5-xxl")
+    torch.save(_in_bfloat16(text), folder / TEXT_ENCODER_PICKLE)
+    torch.save({vae_names.to_original(n): t for n, t in states["vae"].items()}, folder / AUTOENCODER_PICKLE)
+    _tokenizer().save_pretrained(folder / TOKENIZER)
 
 
 def _write_diffusers(folder: Path, states: Mapping[str, dict[str, Tensor]]) -> None:
     with torch.device("meta"):
-        _base_transformer().save_config(folder / "transformer")
+        save_transformer_config(WanControlTransformer.of(TRANSFORMER), folder / "transformer")
         _vae().save_config(folder / "vae")
     _text_config().save_pretrained(folder / "text_encoder")
     for part, file, tensors in (
-        ("transformer", "diffusion_pytorch_model.safetensors", _without_control(states["transformer"])),
-        ("vae", "diffusion_pytorch_model.safetensors", states["vae"]),
+        ("transformer", f"{STEM}.safetensors", _without_control(states["transformer"])),
+        ("vae", f"{STEM}.safetensors", states["vae"]),
         ("text_encoder", "model.safetensors", _in_bfloat16(states["text_encoder"])),
     ):
         save_file(tensors, folder / part / file, metadata={"format": "pt"})
     _tokenizer().save_pretrained(folder / "tokenizer")
-    UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0).save_pretrained(
-        folder / "scheduler"
-    )
-    index = {
-        "_class_name": "WanPipeline",
-        "_diffusers_version": "0.35.0",
-        "boundary_ratio": None,
-        "expand_timesteps": True,
-        "scheduler": ["diffusers", "UniPCMultistepScheduler"],
-        "text_encoder": ["transformers", "UMT5EncoderModel"],
-        "tokenizer": ["transformers", "T5TokenizerFast"],
-        "transformer": ["diffusers", "WanTransformer3DModel"],
-        "transformer_2": [None, None],
-        "vae": ["diffusers", "AutoencoderKLWan"],
-    }
-    _write_json(index, folder / "model_index.json")
+    save_pipeline(folder)
 
 
 def _fill(model: nn.Module, streams: Streams, part: str) -> None:
@@ -206,14 +192,6 @@ def _lora(transformer: WanControlTransformer, streams: Streams) -> dict[str, Ten
             adapter[f"{key}.lora_A.default.weight"] = torch.from_numpy(down)
             adapter[f"{key}.lora_B.default.weight"] = torch.from_numpy(up)
     return adapter
-
-
-def _base_transformer() -> WanTransformer3DModel:
-    """diffusers' own transformer of the same sizes, without a control branch."""
-    config = WanControlTransformer.of(TRANSFORMER).config
-    return WanTransformer3DModel(
-        **{key: value for key, value in config.items() if not key.startswith(("_", names.CONTROL_PREFIX))}
-    )
 
 
 def _vae() -> AutoencoderKLWan:
@@ -268,14 +246,14 @@ def _in_bfloat16(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _save_sharded(state: Mapping[str, Tensor], folder: Path) -> None:
     """In three files with an index that says which tensor lies where, as the base model is published."""
-    files = [f"diffusion_pytorch_model-{n:05}-of-{SHARDS:05}.safetensors" for n in range(1, SHARDS + 1)]
+    files = [f"{STEM}-{n:05}-of-{SHARDS:05}.safetensors" for n in range(1, SHARDS + 1)]
     order = sorted(state)
     place = {name: files[at * SHARDS // len(order)] for at, name in enumerate(order)}
     for file in files:
         save_file({name: state[name] for name in order if place[name] == file}, folder / file)
     total = sum(tensor.nbytes for tensor in state.values())
     index = {"metadata": {"total_size": total}, "weight_map": place}
-    _write_json(index, folder / "diffusion_pytorch_model.safetensors.index.json")
+    _write_json(index, folder / f"{STEM}.safetensors.index.json")
 
 
 def _write_json(content: object, path: Path) -> None:
