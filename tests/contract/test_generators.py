@@ -10,16 +10,18 @@ from spatia.generation.oracle import OracleGenerator
 from spatia.generation.reprojection import ReprojectionGenerator
 from spatia.records.generation import Cancelled, ClipRequest, Generator, Progress
 from support.generation import PRECEDING, SCENE, TOTAL, CancelAt, request_in_scene
-from support.tiny import tiny_spatia
+from support.tiny import tiny_mirage, tiny_spatia
 
 
-@pytest.fixture(params=["oracle", "reprojection", "spatia"])
+@pytest.fixture(params=["oracle", "reprojection", "spatia", "mirage"])
 def generator(request: pytest.FixtureRequest) -> Generator:
     match request.param:
         case "oracle":
             return OracleGenerator(SCENE)
         case "reprojection":
             return ReprojectionGenerator()
+        case "mirage":
+            return tiny_mirage(steps=2, control_from="rgb")
         case _:
             return tiny_spatia(steps=2)
 
@@ -82,7 +84,7 @@ def test_a_cancel_stops_the_clip_within_a_step(generator: Generator, step: int) 
 
 
 def test_a_generator_says_whether_it_is_neural(generator: Generator) -> None:
-    assert generator.is_neural == (generator.name == "spatia")
+    assert generator.is_neural == (generator.name in {"spatia", "mirage"})
     assert generator.name in GENERATORS and (generator.name in NEURAL) == generator.is_neural
 
 

@@ -181,7 +181,7 @@ def test_the_releases_retrieval_can_be_asked_for() -> None:
 
 
 def test_a_clip_that_does_not_fit_leaves_the_world_as_it_was_and_the_session_usable() -> None:
-    with Session.open(small_room("memory.max_points=20000")) as session:
+    with Session.open(small_room("memory.rgb.max_points=20000")) as session:
         before = session.store.head
         seen = session.observe()
         with pytest.raises(GenerationError, match="max_points"):

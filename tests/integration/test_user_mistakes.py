@@ -93,9 +93,10 @@ def test_what_is_right_runs_and_can_be_gone_on_with(scene_file: str, bench: Path
 
 
 def test_a_memory_that_fills_up_keeps_the_last_clip_and_says_what_to_raise(bench: Path) -> None:
-    words = "run", "cloud.yaml", "--out", "out", "--set", "memory.max_points=2400", "--set", "rounds.0.path.0.truck_m=3"
+    words = ["run", "cloud.yaml", "--out", "out", "--set", "memory.rgb.max_points=2400"]
+    words += ["--set", "rounds.0.path.0.truck_m=3"]
     assert_told(
-        spatia(*words, "--set", "rounds.0.path.0.frames=16"), "memory.max_points", "do not fit", "raise max_points"
+        spatia(*words, "--set", "rounds.0.path.0.frames=16"), "memory.rgb.max_points", "do not fit", "raise max_points"
     )
     assert_opens(bench / "out")
 

@@ -245,7 +245,7 @@ MISTAKES = [
     Mistake(
         "voxels of ten metres",
         scene("voxel_m: 0.02", "voxel_m: 10"),
-        "memory.voxel_m",
+        "memory.rgb.voxel_m",
         "less than or equal to 1",
         "fix:",
     ),

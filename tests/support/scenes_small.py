@@ -16,7 +16,7 @@ rounds:
     path: [{dolly_m: 0.5, frames: 12}]
   - prompt: and back
     path: [{back_to_start: true, frames: 8}]
-memory: {voxel_m: 0.03}
+memory: {rgb: {voxel_m: 0.03}}
 generation:
   generator: {name: oracle}
   first_frames: 9

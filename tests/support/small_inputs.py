@@ -16,7 +16,7 @@ world: {kind: ply, path: cloud.ply}
 camera: {width_px: 32, height_px: 16, fov_y_deg: 60, start: {eye: [0, 0, 0], look_at: [0, 0, 2]}}
 rounds:
   - path: [{truck_m: 0.1, frames: 8}]
-memory: {voxel_m: 0.02}
+memory: {rgb: {voxel_m: 0.02}}
 generation: {first_frames: 5, clip_frames: 5, preceding_frames: 1}
 projection: {projector: numba}
 """

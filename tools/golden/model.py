@@ -132,6 +132,7 @@ class _Model:
                 references=0 if first else pinned[0].shape[2], history=history, new=noise.shape[1] - history
             ),
             clean=torch.cat(pinned, dim=2)[0],
+            trailing=noise[:, :0],
             control=self._get("vace_context")[0],
             text=self._get("context"),
             negative_text=self._get("context_negative"),

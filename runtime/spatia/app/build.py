@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spatia.app.keeper import RetrievalSettings, WorldKeeper
+from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.production import Production, ProductionSettings, RoundResult
 from spatia.app.registry import Spec, build_estimator, build_generator, build_segmenter, check_files, check_oracles
 from spatia.app.sources import open_world, reopened_world
@@ -15,10 +16,14 @@ from spatia.generation.threaded import threaded_worker
 from spatia.generation.worker import Worker
 from spatia.geom.camera import Intrinsics
 from spatia.geom.pose import F64
+from spatia.memory.latent_cloud import LatentCloud
 from spatia.projection.choose import open_projector
+from spatia.records.latents import LatentGrid
 from spatia.records.projection import Look, MetricSplat, Projector, ReleaseSplat
 from spatia.scene.schema import MetricLook, ProceduralWorld, Scene
 from spatia.store.protocol import WorldStore
+
+LATENT_CHANNELS, LATENT_CELL_PX = 48, 16  # of Wan2.2's autoencoder, the only one here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +60,7 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
         ),
         projector=projector,
         clock=clock,
+        latents=_latents(scene, opened.intrinsics),
     )
     production = Production(
         worker=_worker(scene, clock=clock),
@@ -98,6 +104,14 @@ def _worker(scene: Scene, *, clock: Clock) -> Worker:
             return InlineWorker(lambda: build_generator(spec), clock=clock)
         case "thread":
             return threaded_worker(lambda: build_generator(spec), clock=clock)
+
+
+def _latents(scene: Scene, intrinsics: Intrinsics) -> LatentKeeper | None:
+    memory = scene.memory.latent
+    if memory is None:
+        return None
+    grid = LatentGrid.of(intrinsics, channels=LATENT_CHANNELS, cell_px=LATENT_CELL_PX, compat=memory.compat)
+    return LatentKeeper(lambda: LatentCloud(grid, voxel_m=memory.voxel_m, max_points=memory.max_points))
 
 
 def _look(scene: Scene) -> Look:

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from spatia.app.journal import packed, plain
+from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.production import RoundResult, visible_voxels
 from spatia.app.sources import OpenedWorld, file_sha256, memory_of
 from spatia.app.staleness import StaleRegion, without_stale
@@ -26,8 +27,10 @@ from spatia.memory.frames import ArchivedClip, FrameArchive
 from spatia.memory.retrieval import retrieve_by_iou
 from spatia.memory.shared_points import retrieve_by_shared_points
 from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points, X, Z
-from spatia.records.edits import AddCloud, Edit, Redo, Undo
+from spatia.records.edits import AddCloud, Edit, Move, Redo, Undo
 from spatia.records.frames import Frames
+from spatia.records.generation import ClipLatents
+from spatia.records.latents import LatentSnapshot
 from spatia.records.projection import MetricSplat, Projector
 from spatia.store.canonical import unpack_plain
 from spatia.store.in_memory import MemoryStore
@@ -80,7 +83,9 @@ class WorldKeeper:
         retrieval: RetrievalSettings,
         projector: Projector,
         clock: Clock,
+        latents: LatentKeeper | None = None,
     ) -> None:
+        self._latents = latents
         self._opened = opened
         self._store = store
         self._settings = retrieval
@@ -101,6 +106,13 @@ class WorldKeeper:
 
     def snapshot(self) -> CloudSnapshot:
         return self._memory.snapshot()
+
+    def latents(self) -> LatentSnapshot | None:
+        """None for a world that keeps none."""
+        return None if self._latents is None else self._latents.snapshot()
+
+    def preceding_latents(self) -> ClipLatents | None:
+        return None if self._latents is None else self._latents.tail
 
     def preceding(self, n: int) -> Frames:
         """The last `n` frames of the walk, with depth."""
@@ -165,6 +177,7 @@ class WorldKeeper:
 
     def _merged(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
         started_s = self._clock.now_s()
+        arrays: dict[str, AnyArray] = {} if self._latents is None else self._latents.merge(result)
         inserted = self._memory.insert(result.points)
         numbers = self._archive.add(result.archived)
         stage_s = result.stage_s | {"merge": self._clock.now_s() - started_s}
@@ -186,10 +199,11 @@ class WorldKeeper:
                 "points_added": inserted.new_count,
                 "points_merged": inserted.merged_count,
                 "points_total": self._memory.alive_count,
+                **({} if self._latents is None else {"latents_total": self._latents.snapshot().alive_count}),
                 "frame_sha256": list(result.frame_sha256),
                 "projection_sha256": list(result.projection_sha256),
             },
-            arrays=result.archived.to_arrays(),
+            arrays=result.archived.to_arrays() | arrays,
         )
         self._stage_s[order.clip] = stage_s | {"commit": self._clock.now_s() - started_s}
         return self.snapshot()
@@ -205,6 +219,10 @@ class WorldKeeper:
             return self._edited(edit, cloud)
 
     def _edited(self, edit: Edit, cloud: Points | None) -> CloudSnapshot:
+        arrays: dict[str, AnyArray] = {}
+        if self._latents is not None:
+            pivot_m = self._memory.pivot_of(edit) if isinstance(edit, Move) else None
+            arrays = self._latents.edit(edit, cloud=cloud, pivot_m=pivot_m)
         self._last_edit = result = self._memory.apply(edit, cloud=cloud)
         self._note_stale(result.patch, len(self._archive))
         # Undo and redo are found again by going through the edits before them.
@@ -212,7 +230,7 @@ class WorldKeeper:
         self._commit(
             "edit",
             {"edit": plain(edit), "points_touched": result.touched_count, "points_total": self._memory.alive_count},
-            arrays=patch,
+            arrays=patch | arrays,
         )
         return self.snapshot()
 
@@ -224,6 +242,8 @@ class WorldKeeper:
         self._store = MemoryStore(settings=settings | {"scene": json.dumps(scene)}, fingerprint=self._store.fingerprint)
         self._memory = memory_of(head, max_points=self._memory.max_points)
         self._archive = self._new_archive()
+        if self._latents is not None:
+            self._latents.clear()
         self._stale.clear()
         self._stage_s.clear()
         self._begin()
@@ -306,11 +326,15 @@ class WorldKeeper:
         self._archive = self._new_archive()
         self._photo_count = 0
         self._stale.clear()
+        if self._latents is not None:
+            self._latents.clear()
         history = History()
         number = 0
         for info in self._store.log():
             number = info.number
             arrays = self._store.load_arrays(number)
+            if self._latents is not None:
+                self._latents.replay(arrays)
             if info.kind == "edit":
                 history, patch = _history_after(history, info.payload["edit"]["kind"], arrays)
                 self._note_stale(patch, len(self._archive))

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from spatia.checkpoints.fetch import Hub, Plan
 
 SHOWN_ROWS = 40  # of each network
-CONTROL_BLOCKS = "vace_blocks."
 BASE_NETWORKS = ("transformer", "autoencoder", "text encoder")
 Ask = Callable[[str], bool]
 
@@ -171,16 +170,22 @@ def _checks(folder: Path, *, control: Path | None, lora: Path | None) -> dict[st
     """By network."""
     with _networks_packages():
         from spatia.checkpoints.layout import find_base
-        from spatia.checkpoints.tensors import tensors_of
-        from spatia.checkpoints.wanted import base_parts, check_lora, control_part, empty_transformer
+        from spatia.checkpoints.wanted import (
+            base_parts,
+            check_lora,
+            control_blocks,
+            control_config,
+            control_part,
+            empty_transformer,
+        )
 
     base = find_base(folder)
     checks = dict(zip(BASE_NETWORKS, (part.check for part in base_parts(base)), strict=True))
     if control is not None:
         # Which layers a control block gives its hints to changes none of its shapes; only their number matters here.
-        blocks = len({name.split(".")[1] for name in tensors_of(control) if name.startswith(CONTROL_BLOCKS)})
-        layers = tuple(range(min(max(1, blocks), base.config.layers)))
-        checks["control"] = control_part(control, empty_transformer(base.config.with_control(layers))).check
+        layers = tuple(range(min(max(1, control_blocks(control)), base.config.layers)))
+        config = control_config(control, base.config, layers=layers)
+        checks["control"] = control_part(control, empty_transformer(config)).check
     if lora is not None:
         checks["LoRA"] = check_lora(lora, base.config)
     return checks

@@ -9,7 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -17,22 +17,27 @@ import numpy as np
 from spatia.clock import Clock
 from spatia.errors import SpatiaError
 from spatia.estimation.fuse import points_of_geometry
+from spatia.estimation.latent_points import latent_points
 from spatia.generation.worker import Worker
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import transform
 from spatia.inbox import Inbox, InboxClosed
 from spatia.memory.frames import ArchivedClip
 from spatia.memory.voxel_set import VoxelSet
+from spatia.projection.latent_readout import read_latents
 from spatia.records.arrays import F32, U8, Bool
 from spatia.records.cloud import CloudSnapshot, Points
 from spatia.records.frames import Frames
-from spatia.records.generation import Cancelled, Clip, ClipRequest, Failure, Progress
+from spatia.records.generation import Cancelled, Clip, ClipLatents, ClipRequest, Failure, Progress
 from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator
+from spatia.records.latents import LatentPoints, LatentReadout, LatentSnapshot
 from spatia.records.projection import Look, Projection, Projector
 
 R = TypeVar("R")
 
 ANSWER_POLL_S = 0.1
+FRAMES_A_LATENT = 4  # after the first, which holds one; a latent frame is kept at the place of its last frame
+TAIL_LATENTS = 3  # those of nine frames
 VOXEL_STRIDE_PX = 4  # pixels skipped when a frame's visible voxels are collected
 
 
@@ -48,6 +53,8 @@ class RoundOrder:
     time_s: F32  # [T]
     new_frame_count: int  # padding left out
     snapshot: CloudSnapshot
+    latents: LatentSnapshot | None  # None for a world that keeps none
+    preceding_latents: ClipLatents | None  # of the last frames, where they are kept
     preceding: Frames
     references: Frames
     reference_numbers: tuple[int, ...]
@@ -64,10 +71,23 @@ class RoundResult:
     projection_rgb: U8  # [T, H, W, 3] what the memory knew
     coverage: float  # share of the new frames' pixels that the memory knew
     points: Points
+    latents: ClipLatents | None  # of the new frames, padding left out
+    latent_points: LatentPoints | None
     frame_sha256: tuple[str, ...]  # of every new frame's raw RGB
     projection_sha256: tuple[str, ...]  # of every new frame's projection: colour, depth and index
     stage_s: dict[str, float]
     notes: tuple[str, ...] = ()  # the generator's, see `Clip`
+
+    @property
+    def latent_tail(self) -> ClipLatents | None:
+        """The last of `latents`, where the last frame ends one: what the next clip may begin with."""
+        walked = len(self.order.preceding) + self.order.new_frame_count
+        if self.latents is None or walked % FRAMES_A_LATENT != 1:
+            return None
+        return ClipLatents(
+            latents=self.latents.latents[:, -TAIL_LATENTS:],
+            fingerprint=self.latents.fingerprint,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +208,9 @@ class Production:
             preceding=order.preceding,
             references=order.references,
             prompt=order.prompt,
+            latents=None if order.latents is None else self._read_latents(order, order.latents),
+            latents_fingerprint="" if order.latents is None else order.latents.fingerprint,
+            preceding_latents=order.preceding_latents,
             deadline_s=order.deadline_s,
         )
         clip = self._timed(order, stage_s, "generate", lambda: self._generate(request))
@@ -196,10 +219,13 @@ class Production:
         first = len(order.preceding)
         new = slice(first, first + order.new_frame_count)
         frames = Frames(rgb=clip.rgb[: order.new_frame_count], cameras=order.cameras[new], time_s=order.time_s[new])
-        return self._remember(order, frames, projection, new, stage_s, notes=clip.notes)
+        return self._remember(order, clip, frames, projection, new, stage_s)
 
     def _project(self, order: RoundOrder) -> Projection:
         return self._projector.project(order.snapshot, order.cameras, look=self._settings.look)
+
+    def _read_latents(self, order: RoundOrder, latents: LatentSnapshot) -> LatentReadout:
+        return read_latents(latents, order.cameras[::FRAMES_A_LATENT], grid=latents.grid)
 
     def _generate(self, request: ClipRequest) -> Clip | Failure:
         if not self._worker.submit(request):
@@ -216,17 +242,18 @@ class Production:
     def _remember(
         self,
         order: RoundOrder,
+        clip: Clip,
         frames: Frames,
         projection: Projection,
         new: slice,
         stage_s: dict[str, float],
-        *,
-        notes: tuple[str, ...],
     ) -> RoundResult:
         count = len(frames)
         stride, tail = self._settings.keyframe_stride, self._settings.preceding_frames
         # The last frames precede the next clip and need depth as well; they are not fused twice.
-        estimated = sorted({*range(0, count, stride), *range(max(0, count - tail), count)})
+        # So do those that a latent frame ends with, where latents are kept.
+        ends = range(-new.start % FRAMES_A_LATENT, count, FRAMES_A_LATENT) if clip.latents is not None else range(0)
+        estimated = sorted({*range(0, count, stride), *range(max(0, count - tail), count), *ends})
         chosen = np.array(estimated, dtype=np.intp)
         seen = Frames(rgb=frames.rgb[chosen], cameras=frames.cameras[chosen], time_s=frames.time_s[chosen])
         moving = self._timed(order, stage_s, "segment", lambda: self._segmenter.segment(seen, cloud=order.snapshot))
@@ -236,6 +263,27 @@ class Production:
         points = self._timed(
             order, stage_s, "unproject", lambda: self._points(seen, geometry, moving, fused, order.clip)
         )
+        latents, in_world = None, None
+        if clip.latents is not None and order.latents is not None:
+            # What a padded round gives beyond its last new frame is left out.
+            latents = replace(clip.latents, latents=clip.latents.latents[:, : len(ends)])
+            at = np.array([estimated.index(frame) for frame in ends], dtype=np.intp)
+            grid, kept = order.latents.grid, latents.latents
+            in_world = self._timed(
+                order,
+                stage_s,
+                "unproject latents",
+                lambda: latent_points(
+                    np.moveaxis(kept, 0, 1),
+                    geometry.depth_m[at],
+                    geometry.cameras[at],
+                    grid=grid,
+                    clip=order.clip,
+                    exclude=moving[at],
+                    label=None if geometry.label is None else geometry.label[at],
+                    max_depth_m=self._settings.max_depth_m,
+                ),
+            )
         nothing = VoxelSet.empty(voxel_m=self._settings.retrieval_voxel_m)
         visible = [nothing] * count
         for i in fused:
@@ -255,10 +303,12 @@ class Production:
             projection_rgb=projection.rgb[new],
             coverage=float((projection.index[new] >= 0).mean()),
             points=points,
+            latents=latents,
+            latent_points=in_world,
             frame_sha256=frame_sha256,
             projection_sha256=projection_sha256,
             stage_s=stage_s,
-            notes=notes,
+            notes=clip.notes,
         )
         self._timed(order, stage_s, "preview", lambda: self._preview(result))
         return result

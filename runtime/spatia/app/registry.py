@@ -67,7 +67,7 @@ def check_files(choice: dict[str, Any]) -> None:
 
         settings = settings_of(choice)
         if not settings.files.tiny:
-            find_files(settings.files)
+            find_files(settings)
 
 
 def _known(truth: TrueScene | None, where: str) -> TrueScene:
@@ -80,11 +80,11 @@ def _known(truth: TrueScene | None, where: str) -> TrueScene:
     return truth
 
 
-def _spatia(choice: dict[str, Any]) -> Generator:
+def _on_wan(choice: dict[str, Any]) -> Generator:
     with _models_installed():
-        from spatia.generation.wan.open import open_spatia  # torch and diffusers: seconds
+        from spatia.generation.wan.open import open_generator  # torch and diffusers: seconds
 
-    return open_spatia(choice)
+    return open_generator(choice)
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _models_installed() -> Iterator[None]:
         yield
     except ImportError as error:
         raise DeviceError(
-            f"the generator spatia needs {error.name}, which is not installed",
+            f"a generator with networks needs {error.name}, which is not installed",
             fix=f"{INSTALL_MODELS}, or a generator without networks: oracle, reprojection",
         ) from error
 
@@ -101,7 +101,8 @@ def _models_installed() -> Iterator[None]:
 GENERATORS: dict[str, Callable[[TrueScene | None, dict[str, Any]], Generator]] = {
     "oracle": lambda truth, choice: OracleGenerator(_known(truth, "generation.generator.name")),
     "reprojection": lambda truth, choice: ReprojectionGenerator(),
-    "spatia": lambda truth, choice: _spatia(choice),
+    "spatia": lambda truth, choice: _on_wan(choice),
+    "mirage": lambda truth, choice: _on_wan(choice),
 }
 ESTIMATORS: dict[str, Callable[[TrueScene | None, Projector], SceneEstimator]] = {
     "oracle": lambda truth, projector: OracleEstimator(_known(truth, "estimation.estimator")),
@@ -112,4 +113,4 @@ SEGMENTERS: dict[str, Callable[[TrueScene | None], DynamicSegmenter]] = {
     "oracle": lambda truth: OracleSegmenter(_known(truth, "estimation.segmenter")),
 }
 # Names of generators that are networks: the report says which kind made a walk.
-NEURAL = frozenset({"spatia"})
+NEURAL = frozenset({"spatia", "mirage"})

@@ -30,6 +30,7 @@ from spatia.records.control import ApplyEdit, FollowPath, Generate, Motion, Orde
 from spatia.records.edits import Edit
 from spatia.records.frames import Frames
 from spatia.records.generation import Failure, Progress
+from spatia.records.latents import LatentSnapshot
 from spatia.records.projection import MetricSplat
 from spatia.scene.load import load_scene, saved_scene
 from spatia.scene.schema import Scene
@@ -98,6 +99,7 @@ class Session:
                 ),
                 retrieve=self._keeper.retrieve,
                 preceding=self._keeper.preceding,
+                latents=lambda: (self._keeper.latents(), self._keeper.preceding_latents()),
                 commit_ticks=commit_ticks,
                 while_waiting=while_waiting,
             ),
@@ -201,7 +203,7 @@ class Session:
         seen = self._parts.projector.project(
             self.snapshot(),
             Cameras(world_from_camera=pose[None], intrinsics=walker.intrinsics),
-            look=MetricSplat(radius_m=self._scene.memory.voxel_m),
+            look=MetricSplat(radius_m=self._scene.memory.rgb.voxel_m),
         )
         return Observation(
             rgb=seen.rgb[0].copy(),
@@ -260,6 +262,10 @@ class Session:
     def snapshot(self) -> CloudSnapshot:
         """The cloud as of the last commit."""
         return self._app.world.resource(Cloud).snapshot
+
+    def latents(self) -> LatentSnapshot | None:
+        """The latent cloud as of the last commit; None for a world that keeps none."""
+        return self._keeper.latents()
 
     @property
     def world(self) -> World:

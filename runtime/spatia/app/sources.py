@@ -50,7 +50,7 @@ def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
     """The world of a store, from the payload of its first commit: no file that the scene names is asked again."""
     truth = procedural_world(scene.world.name) if isinstance(scene.world, ProceduralWorld) else None
     return OpenedWorld(
-        memory=PointMemory(voxel_m=scene.memory.voxel_m, max_points=scene.memory.max_points),
+        memory=PointMemory(voxel_m=scene.memory.rgb.voxel_m, max_points=scene.memory.rgb.max_points),
         frames=None,
         start=np.array(payload["start"], dtype=np.float64),
         intrinsics=_kept_lens(payload),
@@ -64,7 +64,7 @@ def open_world(scene: Scene, *, with_content: bool) -> OpenedWorld:
 
     Raises `InputError` for data that cannot be read and `SceneError` for what this version cannot begin from.
     """
-    memory = PointMemory(voxel_m=scene.memory.voxel_m, max_points=scene.memory.max_points)
+    memory = PointMemory(voxel_m=scene.memory.rgb.voxel_m, max_points=scene.memory.rgb.max_points)
     match scene.world:
         case ProceduralWorld():
             return _procedural(scene, scene.world, memory, with_content=with_content)
@@ -157,7 +157,7 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, *, with_content: 
 
 
 def _ply(scene: Scene, world: PlyWorld, memory: PointMemory) -> OpenedWorld:
-    points = read_ply(world.path, max_points=scene.memory.max_points).points
+    points = read_ply(world.path, max_points=scene.memory.rgb.max_points).points
     if not len(points):
         raise InputError("the cloud is empty", where=str(world.path), fix="name a PLY file with points")
     memory.insert(points)
@@ -177,7 +177,7 @@ def _saved(scene: Scene, world: SavedWorld) -> OpenedWorld:
         if first is None or head is None:
             raise StoreError("the world has no commit yet", where=str(world.path), fix="finish the run that began it")
         saved = store.load_cloud(head.number)
-    memory = memory_of(saved, max_points=scene.memory.max_points)
+    memory = memory_of(saved, max_points=scene.memory.rgb.max_points)
     began = np.array(first.payload["start"], dtype=np.float64)
     start = start_pose_of(scene.camera.start) if scene.camera.start else began
     intrinsics = walking_intrinsics(scene.camera, own=_kept_lens(first.payload))

@@ -26,7 +26,8 @@ from spatia.records.cloud import CloudSnapshot
 from spatia.records.control import ApplyEdit, FollowPath, Generate, InputSource, Motion, Order, ResetTo
 from spatia.records.edits import Edit
 from spatia.records.frames import Frames
-from spatia.records.generation import Failure, Progress
+from spatia.records.generation import ClipLatents, Failure, Progress
+from spatia.records.latents import LatentSnapshot
 from spatia.streams import Streams
 from spatia.trajectory.rounds import Round, next_round
 
@@ -141,6 +142,7 @@ class Rounds:
         settings: RoundSettings,
         retrieve: Retrieve,
         preceding: Callable[[int], Frames],
+        latents: Callable[[], tuple[LatentSnapshot | None, ClipLatents | None]],
         commit_ticks: Mapping[int, int] | None = None,
         while_waiting: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
@@ -148,6 +150,7 @@ class Rounds:
         self._settings = settings
         self._retrieve = retrieve
         self._preceding = preceding
+        self._latents = latents
         self._commit_ticks = commit_ticks or {}
         self._while_waiting = while_waiting
 
@@ -192,6 +195,7 @@ class Rounds:
         cameras = Cameras(world_from_camera=poses, intrinsics=intrinsics)
         new = slice(round_.preceding, round_.preceding + round_.new_frame_count)
         references, numbers = self._retrieve(cameras[new])
+        latents, preceding_latents = self._latents()
         counts = world.resource(Counts)
         frame.send(
             RoundOrder(
@@ -203,6 +207,8 @@ class Rounds:
                 time_s=((round_.start + np.arange(len(cameras))) / self._settings.fps).astype(np.float32),
                 new_frame_count=round_.new_frame_count,
                 snapshot=world.resource(Cloud).snapshot,
+                latents=latents,
+                preceding_latents=preceding_latents,
                 preceding=preceding,
                 references=references,
                 reference_numbers=numbers,

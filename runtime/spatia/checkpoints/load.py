@@ -19,9 +19,9 @@ from spatia.checkpoints.wanted import (
     Part,
     autoencoder_part,
     check_lora,
+    control_config,
     control_part,
     empty_transformer,
-    infer_control_layers,
     text_encoder_part,
     transformer_part,
 )
@@ -46,7 +46,7 @@ def load_transformer(
     """
     config = base.config
     if control is not None:
-        config = config.with_control(control_layers or infer_control_layers(control, config))
+        config = control_config(control, config, layers=control_layers or ())
     module = empty_transformer(config)
     parts = [transformer_part(base, module)]
     if control is not None:

@@ -63,8 +63,9 @@ class TinyModels:
     """Where the models were written: the base model's folder, the control branch and the LoRA."""
 
     base: Path
-    control: Path
+    control: Path  # Spatia's, and Mirage's under the release's mask
     lora: Path
+    masked_control: Path  # Mirage's, with one channel of mask: no weights of this kind are published
 
 
 def write_tiny_models(folder: Path, *, layout: Layout, seed: int = 0) -> TinyModels:
@@ -80,6 +81,9 @@ def write_tiny_models(folder: Path, *, layout: Layout, seed: int = 0) -> TinyMod
     tiny.control.parent.mkdir(parents=True, exist_ok=True)
     hints = {names.to_original(n): t for n, t in _state(transformer).items() if n.startswith(names.CONTROL_PREFIX)}
     save_file(_in_bfloat16(hints), tiny.control)
+    tiny.masked_control.parent.mkdir(parents=True, exist_ok=True)
+    entry = hints["vace_patch_embedding.weight"][:, : TRANSFORMER.latent_channels + 1].contiguous()
+    save_file(_in_bfloat16(hints | {"vace_patch_embedding.weight": entry}), tiny.masked_control)
     save_file(_in_bfloat16(_lora(transformer, streams)), tiny.lora)
     return tiny
 
@@ -117,6 +121,7 @@ def _in_folder(folder: Path, *, layout: Layout) -> TinyModels:
         base=folder / LAYOUTS[layout],
         control=beside / "step-8500.safetensors",
         lora=beside / "lora_weights_10000.safetensors",
+        masked_control=folder / "mirage" / "vace.safetensors",
     )
 
 

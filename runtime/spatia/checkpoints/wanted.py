@@ -112,22 +112,39 @@ def base_parts(base: BaseFiles) -> Iterator[Part]:
     yield text_encoder_part(base)
 
 
+def control_config(path: Path, config: TransformerConfig, *, layers: tuple[int, ...] = ()) -> TransformerConfig:
+    """The transformer with the control branch in `path`: layers as named or inferred, channels as in the file."""
+    entry = tensors_of(path).get(f"{names.CONTROL_PREFIX}patch_embedding.weight")
+    channels = entry.shape[1] if entry is not None and len(entry.shape) > 1 else None
+    return config.with_control(layers or infer_control_layers(path, config), channels=channels)
+
+
+def control_blocks(path: Path) -> int:
+    """How many blocks the control branch in `path` has."""
+    return len({name.split(".")[1] for name in tensors_of(path) if name.startswith(f"{names.CONTROL_PREFIX}blocks.")})
+
+
 def infer_control_layers(path: Path, config: TransformerConfig) -> tuple[int, ...]:
     """Which main layers the control branch in `path` gives hints to: evenly spaced ones from the first on.
 
     A file says only how many blocks it has: 8 in 30 layers are every fourth (Spatia), 15 every second (Mirage). Raises
     `InputError` where no one spacing, or more than one, gives as many.
     """
-    numbers = {name.split(".")[1] for name in tensors_of(path) if name.startswith(f"{names.CONTROL_PREFIX}blocks.")}
+    blocks = control_blocks(path)
+    if not blocks:
+        raise InputError(
+            "holds no control branch, whose tensors have names such as vace_blocks.0.self_attn.q.weight",
+            where=str(path),
+            fix="name the control branch's file, such as Spatia's step-8500.safetensors",
+        )
     fitting = [
         tuple(range(0, config.layers, step))
         for step in range(1, config.layers + 1)
-        if len(range(0, config.layers, step)) == len(numbers)
+        if len(range(0, config.layers, step)) == blocks
     ]
     if len(fitting) != 1:
         raise InputError(
-            f"holds {len(numbers)} control blocks, and it does not follow to which of the {config.layers} layers they "
-            "belong",
+            f"holds {blocks} control blocks, and it does not follow to which of the {config.layers} layers they belong",
             where=str(path),
             fix="name the layers (control_layers), or use a file with 8 blocks (Spatia) or 15 (Mirage)",
         )

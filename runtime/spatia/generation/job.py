@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 
 import numpy as np
@@ -120,4 +121,4 @@ def _checked(clip: Clip, request: ClipRequest) -> Clip:
     shape = (request.new_frame_count, lens.height_px, lens.width_px, 3)
     if clip.request_id != request.request_id:
         raise ValueError(f"the generator answered request {clip.request_id} instead of {request.request_id}")
-    return Clip(request_id=clip.request_id, rgb=frozen(clip.rgb, "the clip's rgb", np.uint8, shape), notes=clip.notes)
+    return replace(clip, rgb=frozen(clip.rgb, "the clip's rgb", np.uint8, shape))

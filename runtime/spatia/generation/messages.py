@@ -16,14 +16,16 @@ from spatia.errors import GenerationError
 from spatia.generation.job import Event, Sign
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.records.frames import Frames
-from spatia.records.generation import Clip, ClipRequest, Failure, Progress
+from spatia.records.generation import Clip, ClipLatents, ClipRequest, Failure, Progress
+from spatia.records.latents import LatentReadout
 from spatia.records.projection import Projection
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAY_BYTES = 1 << 34
 _LENGTH = struct.Struct("<4sI")
 _MAGIC = b"spgw"
-_ITEM_BYTES = {"uint8": 1, "int32": 4, "float32": 4, "float64": 8}
+_ITEM_BYTES = {"bool": 1, "uint8": 1, "int32": 4, "float32": 4, "float64": 8}
+_READOUT = ("latents", "visible", "depth_m", "index")
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -84,6 +86,10 @@ def message_of_request(request: ClipRequest) -> Message:
         arrays[f"{name}.time_s"] = frames.time_s
         if frames.depth_m is not None:
             arrays[f"{name}.depth_m"] = frames.depth_m
+    if request.latents is not None:
+        arrays |= {f"latents.{name}": getattr(request.latents, name) for name in _READOUT}
+    if request.preceding_latents is not None:
+        arrays["preceding_latents"] = request.preceding_latents.latents
     fields = {
         "request_id": request.request_id,
         "epoch": request.epoch,
@@ -94,6 +100,8 @@ def message_of_request(request: ClipRequest) -> Message:
         "lens": asdict(request.cameras.intrinsics),
         "preceding.lens": asdict(request.preceding.cameras.intrinsics),
         "references.lens": asdict(request.references.cameras.intrinsics),
+        "latents_fingerprint": request.latents_fingerprint,
+        "preceding_latents.by": request.preceding_latents.fingerprint if request.preceding_latents else "",
     }
     return Message(kind="request", fields=fields, arrays=arrays)
 
@@ -114,6 +122,11 @@ def request_of_message(message: Message) -> ClipRequest:
         preceding=_frames_of(message, "preceding"),
         references=_frames_of(message, "references"),
         prompt=fields["prompt"],
+        latents=LatentReadout(**{name: arrays[f"latents.{name}"] for name in _READOUT})
+        if "latents.latents" in arrays
+        else None,
+        latents_fingerprint=fields["latents_fingerprint"],
+        preceding_latents=_clip_latents(arrays, "preceding_latents", fields["preceding_latents.by"]),
         deadline_s=fields["deadline_s"],
     )
 
@@ -123,7 +136,10 @@ def message_of_event(event: Event) -> Message:
         return Message(kind="sign", fields={"sign": event.value})
     if isinstance(event, Clip):
         fields = {"request_id": event.request_id, "notes": event.notes}
-        return Message(kind="clip", fields=fields, arrays={"rgb": event.rgb})
+        arrays: Arrays = {"rgb": event.rgb}
+        if event.latents is not None:
+            fields["latents.by"], arrays["latents"] = event.latents.fingerprint, event.latents.latents
+        return Message(kind="clip", fields=fields, arrays=arrays)
     return Message(kind="progress" if isinstance(event, Progress) else "failure", fields=asdict(event))
 
 
@@ -132,11 +148,19 @@ def event_of_message(message: Message) -> Event:
     if message.kind == "sign":
         return Sign(message.fields["sign"])
     if message.kind == "clip":
-        notes = tuple(map(str, message.fields["notes"]))
-        return Clip(request_id=message.fields["request_id"], rgb=message.arrays["rgb"], notes=notes)
+        return Clip(
+            request_id=message.fields["request_id"],
+            rgb=message.arrays["rgb"],
+            latents=_clip_latents(message.arrays, "latents", message.fields.get("latents.by", "")),
+            notes=tuple(map(str, message.fields["notes"])),
+        )
     if message.kind == "progress":
         return Progress(**message.fields)
     return Failure(**message.fields)
+
+
+def _clip_latents(arrays: Arrays, name: str, fingerprint: str) -> ClipLatents | None:
+    return ClipLatents(latents=arrays[name], fingerprint=fingerprint) if name in arrays else None
 
 
 def _frames_of(message: Message, name: str) -> Frames:

@@ -76,13 +76,13 @@ class PointMemory:
         if not SMALLEST_VOXEL_M <= voxel_m <= LARGEST_VOXEL_M:
             raise SceneError(
                 f"voxel_m must be in {SMALLEST_VOXEL_M}..{LARGEST_VOXEL_M:g} metres; got {voxel_m}",
-                where="memory.voxel_m",
+                where="memory.rgb.voxel_m",
                 fix="0.01 suits rooms; 0.05 to 0.07 suits streets",
             )
         if not 1 <= max_points < 2**31:
             raise SceneError(
                 f"max_points must be in 1..{2**31 - 1}; got {max_points}",
-                where="memory.max_points",
+                where="memory.rgb.max_points",
                 fix=f"{DEFAULT_MAX_POINTS} holds a large flat in 1 cm voxels",
             )
         self.voxel_m = float(voxel_m)
@@ -170,6 +170,15 @@ class PointMemory:
         )
 
     # -- edits ----------------------------------------------------------------------------------------------------
+
+    def pivot_of(self, edit: Move) -> Vec3 | None:
+        """What a move turns about: the centroid of what it selects; None where that is nothing."""
+        edits.check(edit)
+        positions = self.points_at(self.select(edit.where)).positions_in_world.astype(np.float64)
+        if not len(positions):
+            return None
+        x, y, z = positions.mean(axis=0).tolist()
+        return x, y, z
 
     def apply(self, edit: Edit, *, cloud: Points | None = None) -> EditResult:
         """Do an edit, or take one back. `cloud` is the content of the file that `AddCloud` names, not yet placed.
@@ -328,7 +337,7 @@ class PointMemory:
         if end > self.max_points:
             raise MemoryFullError(
                 f"{new_count} new points do not fit: {self._row_count} of {self.max_points} rows are in use",
-                where="memory.max_points",
+                where="memory.rgb.max_points",
                 fix="raise max_points, or use a larger voxel_m",
             )
         if new_count and self._row_count % PAGE_POINTS:

@@ -35,8 +35,8 @@ class TransformerConfig:
     def width(self) -> int:
         return self.heads * self.head_size
 
-    def with_control(self, layers: tuple[int, ...]) -> "TransformerConfig":
-        return replace(self, control_layers=layers)
+    def with_control(self, layers: tuple[int, ...], *, channels: int | None = None) -> "TransformerConfig":
+        return replace(self, control_layers=layers, control_channels=channels or self.control_channels)
 
 
 # spec/spatia_release.md 1.2

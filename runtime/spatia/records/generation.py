@@ -4,10 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from spatia.geom.camera import Cameras
-from spatia.records.arrays import F32, U8
+from spatia.records.arrays import F32, U8, frozen
 from spatia.records.frames import Frames
+from spatia.records.latents import LatentReadout
 from spatia.records.projection import Projection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipLatents:
+    """Frames as a video autoencoder's latents: of a clip's first frame one, then one for every four."""
+
+    latents: F32  # [C, F, h, w] normalised
+    fingerprint: str  # of the autoencoder
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "latents", frozen(self.latents, "latents", np.float32, (None, None, None, None)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,6 +38,9 @@ class ClipRequest:
     preceding: Frames  # the last frames seen, with depth where it is known; may be empty
     references: Frames  # up to K retrieved frames, with depth where it is known; may be empty
     prompt: str = ""
+    latents: LatentReadout | None = None  # of the latent memory, along every fourth camera; None where there is none
+    latents_fingerprint: str = ""  # of the autoencoder that made the latent memory; empty while that is empty
+    preceding_latents: ClipLatents | None = None  # the last ones that were made, where they are kept
     deadline_s: float | None = None  # of wall time, for the whole clip
 
     @property
@@ -37,6 +54,7 @@ class Clip:
 
     request_id: int
     rgb: U8  # [T_new, H, W, 3]
+    latents: ClipLatents | None = None  # of the new frames, where the request came with latents
     notes: tuple[str, ...] = ()  # what was done otherwise than asked, such as for want of memory
 
 

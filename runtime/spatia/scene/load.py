@@ -122,7 +122,7 @@ def _apply(override: str, data: dict[str, Any], places: Places) -> None:
     dotted, equals, text = override.partition("=")
     where = f"--set {dotted}"
     if not equals or not dotted:
-        raise SceneError(f"must be key=value; got {override!r}", where="--set", fix="such as --set memory.voxel_m=0.02")
+        raise SceneError(f"must be key=value; got {override!r}", where="--set", fix="such as --set seed=2")
     value = _typed(parse(text or "null", name=where).data)
     location: Location = ()
     target: Any = data

@@ -13,7 +13,7 @@ from spatia.scene.schema_edits import SceneEdit
 from spatia.scene.schema_generators import (
     GeneratorChoice,
     ReprojectionGenerator,
-    SpatiaGenerator,
+    WanGenerator,
     as_the_weights_expect,
 )
 from spatia.scene.schema_paths import PathSegment, Start
@@ -132,11 +132,30 @@ class SceneRound(Part):
         return self
 
 
-class Memory(Part):
-    """The static point cloud."""
+class RgbMemory(Part):
+    """The static cloud of coloured points: what people see and edit."""
 
     voxel_m: Annotated[float, Field(ge=0.001, le=1)] = 0.01
     max_points: Annotated[int, Field(ge=1000, le=2_000_000_000)] = 50_000_000
+
+
+class LatentMemory(Part):
+    """A cloud of the video autoencoder's latents: what a network is shown without rendering and encoding."""
+
+    voxel_m: Annotated[float, Field(ge=0.001, le=1)] = Field(
+        default=0.05, description="About the size of 16 pixels at the distance that most is seen from."
+    )
+    max_points: Annotated[int, Field(ge=1000, le=100_000_000)] = 1_000_000
+    compat: Literal["release", "corrected"] = Field(
+        default="corrected", description="One latent a voxel, or all that were ever made, as the release keeps them."
+    )
+
+
+class Memory(Part):
+    """What the world remembers by."""
+
+    rgb: RgbMemory = RgbMemory()
+    latent: LatentMemory | None = Field(default=None, description="None but for a generator that makes latents.")
 
 
 class References(Part):
@@ -263,15 +282,25 @@ class Scene(Part):
         return as_the_weights_expect(data)
 
     @model_validator(mode="after")
-    def _size_fits_the_networks(self) -> "Scene":
-        if isinstance(self.generation.generator, SpatiaGenerator):
-            for name in ("width_px", "height_px"):
-                side = getattr(self.camera, name)
-                if side % NETWORK_STEP_PX:
-                    low = side // NETWORK_STEP_PX * NETWORK_STEP_PX
-                    raise PydanticCustomError(
-                        "size",
-                        "camera.{name} must be a multiple of {step} for spatia, such as {near}; got {side}",
-                        {"name": name, "step": NETWORK_STEP_PX, "near": max(low, NETWORK_STEP_PX), "side": side},
-                    )
+    def _fits_the_generator(self) -> "Scene":
+        generator = self.generation.generator
+        if not isinstance(generator, WanGenerator):
+            if self.memory.latent is not None:
+                raise PydanticCustomError(
+                    "latent",
+                    "memory.latent needs a generator that makes latents; {name} does not",
+                    {"name": generator.name},
+                )
+            return self
+        if generator.control_from == "latent" and self.memory.latent is None:
+            raise PydanticCustomError("latent", "control_from: latent needs memory.latent, such as {{}}")
+        for name in ("width_px", "height_px"):
+            side = getattr(self.camera, name)
+            if side % NETWORK_STEP_PX:
+                near = max(side // NETWORK_STEP_PX * NETWORK_STEP_PX, NETWORK_STEP_PX)
+                raise PydanticCustomError(
+                    "size",
+                    "camera.{side} must be a multiple of {step} for {name}, such as {near}; got {got}",
+                    {"side": name, "step": NETWORK_STEP_PX, "name": generator.name, "near": near, "got": side},
+                )
         return self

@@ -1,6 +1,7 @@
 """Who makes the frames: each generator's own part of a scene file. Any thread."""
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,22 +18,39 @@ WAN_NEGATIVE_PROMPT = (
     "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，"  # noqa: RUF001
     "背景人很多，倒着走"  # noqa: RUF001
 )
-# spec/spatia_release.md 1.5. The paper says nothing of its sampler, so its preset differs in how a clip is built alone.
-SAMPLING = {
-    "sampler": "unipc",
-    "steps": 40,
-    "shift": 5.0,
-    "guidance": 3.5,
-    "control_scale": 1.0,
-    "prompt_suffix": " 4K, realistic, high quality, HDR.",
-    "negative_prompt": WAN_NEGATIVE_PROMPT,
-}
-SPATIA_PRESETS: dict[str, dict[str, Any]] = {
-    "release": SAMPLING | {"compat": "release", "noise_seed": 20917},
-    "paper": SAMPLING | {"compat": "corrected", "noise_seed": None},
-}
+SUFFIX = " 4K, realistic, high quality, HDR."
 
-RETRIEVAL = {"release": "shared_points", "paper": "voxel_iou"}
+
+@dataclass(frozen=True)
+class Preset:
+    """What the name of a preset stands for, in the generator's own part of a scene and in others."""
+
+    sampling: dict[str, Any]
+    clips: dict[str, Any]  # of generation
+    references: dict[str, Any]
+
+
+# spec/spatia_release.md 1.5, 1.8, 1.11. The paper says nothing of its sampler, so its preset differs in how a clip is
+# built alone.
+_SPATIA = {"steps": 40, "guidance": 3.5, "prompt_suffix": SUFFIX, "negative_prompt": WAN_NEGATIVE_PROMPT}
+# spec/mirage_release.md: 33 frames, then 32 new ones on the 9 before.
+_MIRAGE = {"steps": 20, "guidance": 1.0}
+_CHUNKS = {"first_frames": 33, "clip_frames": 41, "preceding_frames": 9}
+_BY_CELLS = {"metric": "voxel_iou", "k": 4, "threshold": 0.04, "voxel_m": 0.1}
+PRESETS = {
+    ("spatia", "release"): Preset(
+        sampling=_SPATIA | {"compat": "release", "noise_seed": 20917},
+        clips={"first_frames": 121, "clip_frames": 81, "preceding_frames": 9},
+        references={"metric": "shared_points"},
+    ),
+    ("spatia", "paper"): Preset(
+        sampling=_SPATIA | {"compat": "corrected", "noise_seed": None},
+        clips={"first_frames": 81, "clip_frames": 81, "preceding_frames": 9},
+        references={"metric": "voxel_iou"},
+    ),
+    ("mirage", "release"): Preset(sampling=_MIRAGE | {"compat": "release"}, clips=_CHUNKS, references=_BY_CELLS),
+    ("mirage", "paper"): Preset(sampling=_MIRAGE | {"compat": "corrected"}, clips=_CHUNKS, references=_BY_CELLS),
+}
 
 
 class OracleGenerator(Part):
@@ -74,16 +92,21 @@ class Speed(Part):
     tiny_decoder: ScenePath | None = Field(default=None, description="A small decoder in place of the autoencoder's.")
 
 
-class SpatiaGenerator(Part):
-    """Spatia: Wan2.2-TI2V-5B with control blocks and LoRA, or toy networks of random weights."""
+PresetName = Literal["release", "paper"]
+PRESET_SAYS = "Everything not said below; also clip lengths, retrieval and look of the scene."
+DEFAULT_PRESETS: dict[str, PresetName] = {"spatia": "release", "mirage": "paper"}  # Mirage has no released weights
 
-    name: Literal["spatia"]
+
+class WanGenerator(Part):
+    """What all networks on Wan2.2-TI2V-5B are told."""
+
     worker: WorkerKind = Field(default="process", description="A process of its own can run out of memory alone.")
-    preset: Literal["release", "paper"] = Field(
-        default="release", description="Everything not said below; also clip lengths, retrieval and look of the scene."
-    )
+    preset: PresetName = Field(default="release", description=PRESET_SAYS)
     compat: Literal["release", "corrected"] = Field(
         default="release", description="Repeat what the released weights were made with, or do as the paper says."
+    )
+    control_from: Literal["rgb", "latent"] = Field(
+        default="rgb", description="Which memory tells the network what is there: points projected, or latents read."
     )
     tiny: bool = Field(default=False, description="Toy networks of random weights: the frames are noise.")
     base: ScenePath | None = Field(default=None, description="Folder of Wan2.2-TI2V-5B; the fetched one if left out.")
@@ -112,16 +135,29 @@ class SpatiaGenerator(Part):
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("preset", "release") not in SPATIA_PRESETS:
-            return data
-        return SPATIA_PRESETS[data.get("preset", "release")] | data
+        preset = _preset_of(cls.model_fields["name"].default, data) if isinstance(data, dict) else None
+        return preset.sampling | data if preset is not None else data
 
     @model_validator(mode="after")
-    def _tiny_has_no_files(self) -> "SpatiaGenerator":
+    def _tiny_has_no_files(self) -> Self:
         named = [name for name in ("base", "control", "lora") if getattr(self, name) is not None]
         if self.tiny and named:
             raise PydanticCustomError("tiny", "tiny makes its own weights: leave out {name}", {"name": named[0]})
         return self
+
+
+class SpatiaGenerator(WanGenerator):
+    """Spatia: controlled by the projected memory, with references and the frames before."""
+
+    name: Literal["spatia"] = "spatia"
+
+
+class MirageGenerator(WanGenerator):
+    """Mirage: controlled by latents that are read from the memory."""
+
+    name: Literal["mirage"] = "mirage"
+    preset: PresetName = Field(default="paper", description=PRESET_SAYS)
+    control_from: Literal["rgb", "latent"] = "latent"
 
 
 def _named(data: Any) -> Any:
@@ -132,8 +168,9 @@ def _named(data: Any) -> Any:
 GeneratorChoice = Annotated[
     Annotated[OracleGenerator, Tag("<oracle>")]
     | Annotated[ReprojectionGenerator, Tag("<reprojection>")]
-    | Annotated[SpatiaGenerator, Tag("<spatia>")],
-    NamedByValue("name", ("oracle", "reprojection", "spatia")),
+    | Annotated[SpatiaGenerator, Tag("<spatia>")]
+    | Annotated[MirageGenerator, Tag("<mirage>")],
+    NamedByValue("name", ("oracle", "reprojection", "spatia", "mirage")),
     BeforeValidator(_named),
 ]
 
@@ -141,17 +178,27 @@ GeneratorChoice = Annotated[
 def as_the_weights_expect(data: Any) -> Any:
     """A scene's data with what its generator's preset says of the other parts, where the file does not say it.
 
-    That is how clips are cut, how references are chosen, and how points are drawn.
+    That is how clips are cut, how references are chosen, how points are drawn, and that Mirage keeps latents.
     """
     generation, generator = _mapping(data, "generation"), _mapping(data, "generation", "generator")
-    preset = generator.get("preset", "release")
-    if generator.get("name") != "spatia" or preset not in RETRIEVAL:
+    name = generator.get("name")
+    preset = _preset_of(name, generator) if isinstance(name, str) else None
+    if preset is None:
         return data
-    references = {"metric": RETRIEVAL[preset]} | _mapping(data, "generation", "references")
+    clips = {} if "rounds" in generation else preset.clips
+    references = preset.references | _mapping(data, "generation", "references")
+    memory = _mapping(data, "memory")
     return data | {
-        "generation": {"rounds": preset} | generation | {"references": references},
+        "generation": clips | generation | {"references": references},
         "projection": {"look": {"kind": "release"}} | _mapping(data, "projection"),
+        "memory": {"latent": {"compat": preset.sampling["compat"]}} | memory if name == "mirage" else memory,
     }
+
+
+def _preset_of(name: str, generator: dict[str, Any]) -> Preset | None:
+    """None for names that are no preset's: they are refused elsewhere."""
+    chosen = generator.get("preset", DEFAULT_PRESETS.get(name))
+    return PRESETS.get((name, chosen)) if isinstance(chosen, str) else None
 
 
 def _mapping(data: Any, *keys: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def test_every_walk_ends_with_a_clip_as_in_a_run(tmp_path: Path) -> None:
         ("generation.generator={name: oracle}", "generation.generator.name"),
         ("estimation.estimator=oracle", "estimation.estimator"),
         ("estimation.segmenter=oracle", "estimation.segmenter"),
-        ("memory.max_points=1000", "raise max_points"),
+        ("memory.rgb.max_points=1000", "raise max_points"),
     ],
 )
 def test_what_a_run_refuses_before_its_first_frame_is_refused(tmp_path: Path, override: str, where: str) -> None:
@@ -38,7 +38,7 @@ def test_what_a_run_refuses_before_its_first_frame_is_refused(tmp_path: Path, ov
 
 def test_a_memory_too_small_for_the_first_view_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpatiaError, match="max_points"):
-        describe(write_small_room(tmp_path), ["memory.max_points=100"])
+        describe(write_small_room(tmp_path), ["memory.rgb.max_points=100"])
 
 
 def test_beyond_their_size_the_pictures_of_a_folder_are_not_read(tmp_path: Path) -> None:

@@ -198,6 +198,12 @@ def test_layers_that_do_not_follow_from_the_number_of_blocks_must_be_named(block
         infer_control_layers(file, WAN_TI2V_5B)
 
 
+def test_a_file_without_control_blocks_is_no_control_branch(toy: Toy) -> None:
+    with pytest.raises(InputError, match="holds no control branch") as caught:
+        infer_control_layers(toy.lora, WAN_TI2V_5B)
+    assert caught.value.where == str(toy.lora)
+
+
 def test_an_autoencoder_for_other_latents_is_refused(toy: Toy, tmp_path: Path) -> None:
     shutil.copytree(toy.original, tmp_path / "base")
     weights = torch.load(  # noqa: TID251 - written by this test

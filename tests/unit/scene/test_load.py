@@ -38,7 +38,7 @@ def refusal(text: str = GOOD, *overrides: str) -> str:
 def test_a_scene_loads_with_its_defaults() -> None:
     scene = read().scene
     assert scene.name == "test"
-    assert scene.memory.voxel_m == 0.01
+    assert scene.memory.rgb.voxel_m == 0.01
     assert scene.generation.generator.name == "reprojection"
     assert scene.rounds[0].path is not None and isinstance(scene.rounds[0].path[0], Dolly)
     assert Scene.model_validate(scene.model_dump()) == scene
@@ -115,8 +115,8 @@ def test_the_root_must_be_a_mapping() -> None:
 
 
 def test_overrides_reach_into_mappings_lists_and_defaults() -> None:
-    scene = read(GOOD, "seed=9", "rounds.1.prompt=later", "memory.voxel_m=0.02", "rounds.0.path.0={hold: 3}").scene
-    assert (scene.seed, scene.rounds[1].prompt, scene.memory.voxel_m) == (9, "later", 0.02)
+    scene = read(GOOD, "seed=9", "rounds.1.prompt=later", "memory.rgb.voxel_m=0.02", "rounds.0.path.0={hold: 3}").scene
+    assert (scene.seed, scene.rounds[1].prompt, scene.memory.rgb.voxel_m) == (9, "later", 0.02)
     assert scene.rounds[0].path is not None and scene.rounds[0].path[0].model_dump() == {"hold": 3}
 
 
@@ -176,7 +176,7 @@ def test_later_errors_can_name_the_line_of_a_value() -> None:
     scene_file = read(GOOD, "rounds.1.prompt=later")
     assert scene_file.where("rounds", 0, "path", 1) == "s.yaml:9:9: rounds.0.path.1"
     assert scene_file.where("rounds", 1, "prompt") == "--set rounds.1.prompt"
-    assert scene_file.where("memory", "voxel_m") == "s.yaml:1:1: memory.voxel_m"
+    assert scene_file.where("memory", "rgb", "voxel_m") == "s.yaml:1:1: memory.rgb.voxel_m"
 
 
 def test_a_missing_scene_names_its_neighbour(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from spatia.errors import DeviceError, GenerationError
-from spatia.generation.wan.conditioning import known_frames
+from spatia.generation.wan.files import find_files
 from spatia.generation.wan.networks import Networks, Work
 from spatia.generation.wan.open import WanSource
 from spatia.generation.wan.settings import WanSettings
 from spatia.generation.wan.spatia import SpatiaGenerator
 from spatia.records.generation import Clip, Progress
 from support.generation import CancelAt, request_in_scene
-from support.tiny import tiny_files, tiny_settings
+from support.tiny import tiny_settings, tiny_spatia
 
 GIB = 2**30
 PLENTY = 100 * GIB
@@ -50,12 +50,12 @@ class OutOfMemory:
 
 
 def source_with(free_bytes: int, settings: WanSettings) -> WanSource:
-    return WanSource(settings, tiny_files(), free_bytes_of=Device(free_bytes))
+    return WanSource(settings, find_files(settings), free_bytes_of=Device(free_bytes))
 
 
 def work_of_request() -> Work:
     request = request_in_scene()
-    return Work.of(request, known_frames(request, references_in_first=True).layout(len(request.cameras)))
+    return Work.of(request, tiny_spatia().layout(request))
 
 
 @pytest.fixture(scope="module")

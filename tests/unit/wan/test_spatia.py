@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from spatia.errors import GenerationError
-from spatia.generation.wan.conditioning import known_frames
 from spatia.generation.wan.networks import Networks, Work
 from spatia.generation.wan.spatia import SpatiaGenerator
 from spatia.records.arrays import U8
@@ -16,7 +15,6 @@ from spatia.records.generation import Cancelled, ClipRequest, Progress
 from support.generation import CancelAt, request_in_scene
 from support.tiny import tiny_settings, tiny_source, tiny_spatia
 
-FRAMES = 21
 STEPS = 3
 STAGES = ["networks", "text"]
 STAGES += [f"encode {what}" for what in ("projection", "holes", "references", "history")]
@@ -36,8 +34,7 @@ class Watched:
     @property
     def networks(self) -> Networks:
         request = request_in_scene()
-        layout = known_frames(request, references_in_first=True).layout(FRAMES)
-        return self.source.networks_for(Work.of(request, layout))
+        return self.source.networks_for(Work.of(request, self.generator.layout(request)))
 
     def _note(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         latents, timestep, text = args

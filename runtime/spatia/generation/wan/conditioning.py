@@ -13,14 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spatia.generation.wan.layout import ClipLayout, latent_count
-from spatia.networks.autoencoder import Autoencoder, mask_pixels_of, pixels_of
-from spatia.records.arrays import U8
+from spatia.errors import GenerationError
+from spatia.generation.wan.layout import FRAMES_A_LATENT
+from spatia.generation.wan.settings import ControlFrom
+from spatia.networks.autoencoder import STRIDE_PX, Autoencoder, mask_pixels_of, pixels_of
+from spatia.records.arrays import U8, Bool
 from spatia.records.frames import Frames
 from spatia.records.generation import ClipRequest
 from spatia.records.projection import Projection
 
 SAME_POSE = 1e-6  # on each entry of two world_from_camera
+LACKING_SHARE = 0.05  # of all cells
 KEPT_LATENTS = 256  # of single frames; 660 KB each at 1248 x 704
 
 
@@ -30,11 +33,6 @@ class KnownFrames:
 
     history: U8  # 4k + 1 consecutive frames that the clip begins with, or none
     references: U8  # any number, each on its own
-
-    def layout(self, frames: int) -> ClipLayout:
-        """Of a clip of so many frames, history included."""
-        history = latent_count(len(self.history)) if len(self.history) else 0
-        return ClipLayout(references=len(self.references), history=history, new=latent_count(frames) - history)
 
 
 def known_frames(request: ClipRequest, *, references_in_first: bool) -> KnownFrames:
@@ -64,6 +62,46 @@ def _taken_at_first_pose(request: ClipRequest) -> int | None:
 def hole_mask_of(projection: Projection) -> U8:
     """[T, H, W] 255 where the memory knows nothing, 0 where it covers the pixel, between the two on soft edges."""
     return (255 - np.rint(projection.coverage * 255)).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneLatents:
+    """What the memory knows along a request's cameras, for the network."""
+
+    latents: Tensor  # [C, F, h, w] float32
+    known: Tensor  # [F, h, w] bool
+
+
+def scene_latents(request: ClipRequest, *, control_from: ControlFrom, encode: Callable[[U8], Tensor]) -> SceneLatents:
+    """From the coloured cloud, projected and encoded, or read from the latent cloud with no network in between.
+
+    Where the coloured cloud knows more than a little that the latent cloud does not, as in the first round of a world
+    that was not generated, those cells are encoded. Raises `GenerationError` for a world without latents.
+    """
+    covered = covered_cells(request.projection)
+    if control_from == "rgb":
+        return SceneLatents(latents=encode(request.projection.rgb), known=torch.from_numpy(covered))
+    if request.latents is None:
+        raise GenerationError(
+            "the generator reads the latent memory, and this world keeps none",
+            where="memory.latent",
+            fix="set `memory: {latent: {}}`, or `control_from: rgb` for the generator",
+        )
+    visible = request.latents.visible
+    latents = torch.tensor(request.latents.latents).movedim(0, 1)
+    lacking = covered & ~visible
+    if lacking.mean() > LACKING_SHARE:
+        latents = torch.where(torch.from_numpy(lacking), encode(request.projection.rgb), latents)
+        visible = visible | lacking
+    return SceneLatents(latents=latents, known=torch.tensor(visible))
+
+
+def covered_cells(projection: Projection) -> Bool:
+    """[F, h, w] True where the coloured cloud covers most of a cell, in the last frame of each latent one."""
+    coverage = projection.coverage[::FRAMES_A_LATENT]
+    frames, height, width = coverage.shape
+    cells = coverage.reshape(frames, height // STRIDE_PX, STRIDE_PX, width // STRIDE_PX, STRIDE_PX)
+    return np.asarray(cells.mean(axis=(2, 4)) > 0.5)
 
 
 class LatentEncoder:

@@ -18,7 +18,8 @@ class Conditions:
 
     layout: ClipLayout
     clean: Tensor  # [C, references + history, h, w] float32
-    control: Tensor  # [2C, history + new, h, w]
+    trailing: Tensor  # [C, trailing, h, w] float32
+    control: Tensor  # [control channels, history + new + trailing, h, w]
     text: Tensor  # [1, L, D]
     negative_text: Tensor | None  # [1, L, D]; None without guidance
 
@@ -44,16 +45,17 @@ def denoise(
     With `one_batch` both passes of the guidance go through the network together: faster where the device has room.
     """
     layout = conditions.layout
-    clean = conditions.clean[None]
-    latents = torch.cat([clean, noise[None].to(clean.device)], dim=2)
+    clean, trailing = conditions.clean[None], conditions.trailing[None]
+    latents = torch.cat([clean, noise[None].to(clean.device), trailing], dim=2)
     sampler = Sampler(sampling.sampler, steps=sampling.steps, shift=sampling.shift)
     flow_of = _guided(transformer, conditions, sampling, one_batch=one_batch)
     for done, timestep in enumerate(sampler.timesteps, start=1):
         by_frame = torch.tensor([layout.timesteps(float(timestep))], device=latents.device)
         latents = sampler.step(flow_of(latents, by_frame), timestep, latents)
         latents[:, :, : layout.clean] = clean
+        latents[:, :, layout.total - layout.trailing :] = trailing
         check(done, len(sampler.timesteps))
-    return latents[0, :, layout.references :]
+    return latents[0, :, layout.references : layout.references + layout.video]
 
 
 Flow = Callable[[Tensor, Tensor], Tensor]  # latents [1, C, F, h, w] and timesteps [1, F] to the flow, float32

@@ -11,7 +11,7 @@ from spatia.checkpoints.catalogue import BASE, BASE_DIFFUSERS, CONTROL_FILE, LOR
 from spatia.checkpoints.layout import BaseFiles, find_base
 from spatia.checkpoints.shelf import Shelf, open_shelf
 from spatia.errors import InputError
-from spatia.generation.wan.settings import NamedFiles
+from spatia.generation.wan.settings import WanSettings
 
 SPATIA_LORA, DISTILLED_LORA = "spatia", "distilled"
 
@@ -32,24 +32,23 @@ class FoundFiles:
         return {name: path for name, path in named.items() if path is not None}
 
 
-def find_files(named: NamedFiles) -> FoundFiles:
+def find_files(settings: WanSettings) -> FoundFiles:
     """Raises `InputError` naming what is missing and the command that gets it."""
+    named = settings.files
     if named.tiny:
-        from spatia.checkpoints import tiny as toys  # needs torch, and this module does not
-
-        tiny = toys.kept_tiny_models(os.environ)
-        return FoundFiles(
-            base=find_base(tiny.base),
-            control=tiny.control,
-            control_layers=toys.TRANSFORMER.control_layers,
-            lora=tiny.lora if named.use_lora else None,
-            distilled_lora=named.distilled_lora,
-            tiny_decoder=named.tiny_decoder,
-        )
+        return _tiny_files(settings)
     shelf = open_shelf(os.environ)
     base = find_base(named.base or _fetched_base(shelf))
-    control = named.control or _on_shelf(shelf, CONTROL_FILE, "control")
-    lora = named.lora or _on_shelf(shelf, LORA_FILE, "lora") if named.use_lora else None
+    control, lora = named.control, named.lora
+    if settings.kind == "spatia":
+        control = control or _on_shelf(shelf, CONTROL_FILE, "control")
+        lora = lora or _on_shelf(shelf, LORA_FILE, "lora") if named.use_lora else None
+    if control is None:
+        raise InputError(
+            "mirage needs control blocks, and none are published",
+            where="generation.generator.control",
+            fix="name your own vace.safetensors, or set tiny: true to try the road",
+        )
     for path in (control, lora, named.distilled_lora, named.tiny_decoder):
         if path is not None and not path.exists():
             raise InputError("there is no such file", where=str(path), fix="name one that is there")
@@ -57,7 +56,22 @@ def find_files(named: NamedFiles) -> FoundFiles:
         base=base,
         control=control,
         control_layers=named.control_layers,
-        lora=lora,
+        lora=lora if named.use_lora else None,
+        distilled_lora=named.distilled_lora,
+        tiny_decoder=named.tiny_decoder,
+    )
+
+
+def _tiny_files(settings: WanSettings) -> FoundFiles:
+    from spatia.checkpoints import tiny as toys  # needs torch, and this module does not
+
+    named, tiny = settings.files, toys.kept_tiny_models(os.environ)
+    masked = settings.kind == "mirage" and settings.compat == "corrected"
+    return FoundFiles(
+        base=find_base(tiny.base),
+        control=tiny.masked_control if masked else tiny.control,
+        control_layers=toys.TRANSFORMER.control_layers,
+        lora=tiny.lora if named.use_lora else None,
         distilled_lora=named.distilled_lora,
         tiny_decoder=named.tiny_decoder,
     )

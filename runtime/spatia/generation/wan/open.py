@@ -12,15 +12,18 @@ from typing import Any
 import torch
 
 from spatia.checkpoints.load import load_autoencoder, load_text_encoder, load_tokenizer, load_transformer, read_lora
-from spatia.checkpoints.wanted import infer_control_layers
-from spatia.errors import DeviceError
+from spatia.checkpoints.wanted import control_config
+from spatia.errors import DeviceError, InputError
 from spatia.generation.wan.files import SPATIA_LORA, FoundFiles, find_files
 from spatia.generation.wan.fitting import Fitter, FreeBytes, free_bytes_of
+from spatia.generation.wan.generator import WanGenerator
+from spatia.generation.wan.mirage import MirageGenerator
 from spatia.generation.wan.networks import Networks, Work
 from spatia.generation.wan.settings import WanSettings, settings_of
 from spatia.generation.wan.spatia import SpatiaGenerator
 from spatia.networks import speed
 from spatia.networks.autoencoder import Autoencoder, Decoder, TinyDecoder
+from spatia.networks.config import TransformerConfig
 from spatia.networks.lora import add_lora
 from spatia.networks.memory_plan import Plan, Rung
 from spatia.networks.options import SpeedOptions
@@ -29,10 +32,11 @@ from spatia.networks.text import TextEncoder
 log = logging.getLogger("spatia.generation")
 
 
-def open_spatia(choice: Mapping[str, Any]) -> SpatiaGenerator:
+def open_generator(choice: Mapping[str, Any]) -> WanGenerator:
     """The generator of a scene's part. Raises `InputError` for missing files, `DeviceError` for a missing device."""
     settings = settings_of(choice)
-    return SpatiaGenerator(WanSource(settings, find_files(settings.files)), settings)
+    kind = SpatiaGenerator if settings.kind == "spatia" else MirageGenerator
+    return kind(WanSource(settings, find_files(settings)), settings)
 
 
 class WanSource:
@@ -46,8 +50,8 @@ class WanSource:
         named = settings.dtype if settings.dtype != "auto" else "bfloat16" if self._device.type == "cuda" else "float32"
         self._dtype: torch.dtype = getattr(torch, named)
         base = files.base
-        layers = files.control_layers or infer_control_layers(files.control, base.config)
-        self._config = base.config.with_control(layers)
+        self._config = control_config(files.control, base.config, layers=files.control_layers)
+        _check_control(self._config, settings, where=str(files.control))
         self._fitter = Fitter(files, self._config, settings, dtype=self._dtype)
         self._tokenizer = load_tokenizer(base)
         self._rungs: frozenset[Rung] = frozenset()
@@ -144,6 +148,19 @@ class WanSource:
             lambda: load_text_encoder(self._files.base, dtype=self._dtype, device=device),
             self._tokenizer,
             free_after=freed,
+        )
+
+
+def _check_control(config: TransformerConfig, settings: WanSettings, *, where: str) -> None:
+    """Two videos' latents (a projection and a mask) or, in the paper's Mirage, one video's and one channel of mask."""
+    masked = settings.kind == "mirage" and settings.compat == "corrected"
+    wanted = config.latent_channels + 1 if masked else 2 * config.latent_channels
+    if config.control_channels != wanted:
+        raise InputError(
+            f"the control blocks take {config.control_channels} channels; {settings.kind} with compat "
+            f"{settings.compat} gives {wanted}",
+            where=where,
+            fix="set generation.generator.compat to what the file was trained with",
         )
 
 

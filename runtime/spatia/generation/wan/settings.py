@@ -8,6 +8,7 @@ from typing import Any, Literal
 from spatia.networks.options import SpeedOptions
 
 Compat = Literal["release", "corrected"]
+ControlFrom = Literal["rgb", "latent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +46,11 @@ class Sampling:
 class WanSettings:
     """All of it."""
 
+    kind: Literal["spatia", "mirage"]
     files: NamedFiles
     sampling: Sampling
     compat: Compat
+    control_from: ControlFrom  # which memory tells the network what is there
     device: str  # "auto", "cpu", "cuda", "cuda:1", ...
     dtype: Literal["auto", "bfloat16", "float32"]
     fit: tuple[str, ...]  # what may be done for want of memory
@@ -59,6 +62,7 @@ def settings_of(choice: Mapping[str, Any]) -> WanSettings:
     """From the generator's part of a scene, as plain data."""
     speed, distilled = choice["speed"], choice["speed"]["distilled"]
     return WanSettings(
+        kind=choice["name"],
         files=NamedFiles(
             base=_path(choice["base"]),
             control=_path(choice["control"]),
@@ -80,6 +84,7 @@ def settings_of(choice: Mapping[str, Any]) -> WanSettings:
             noise_seed=choice["noise_seed"],
         ),
         compat=choice["compat"],
+        control_from=choice["control_from"],
         device=choice["device"],
         dtype=choice["dtype"],
         fit=tuple(choice["fit"]),
