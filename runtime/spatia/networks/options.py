@@ -21,5 +21,5 @@ class SpeedOptions:
     attention: str | None = None  # a diffusers attention backend; by default torch's own
 
     def __post_init__(self) -> None:
-        if self.first_block_cache is not None and not 0 < self.first_block_cache < 1:
+        if self.first_block_cache is not None and not 0 < self.first_block_cache <= 1:
             raise ValueError(f"first_block_cache must lie between 0 and 1; got {self.first_block_cache}")
