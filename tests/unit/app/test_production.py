@@ -25,6 +25,8 @@ def order(request_id: int) -> RoundOrder:
         time_s=np.zeros(5, dtype=np.float32),
         new_frame_count=5,
         snapshot=PointMemory().snapshot(),
+        latents=None,
+        preceding_latents=None,
         preceding=no_frames(),
         references=no_frames(),
         reference_numbers=(),
