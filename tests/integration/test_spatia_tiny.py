@@ -30,7 +30,7 @@ def test_three_rounds_with_references_and_history_enter_the_world(through_the_co
     assert record["generator"] == {"name": "spatia", "neural": True}
     rounds = record["rounds"]
     assert [clip["frames"] for clip in rounds] == [[0, 21], [21, 33], [33, 45]]
-    assert rounds[0]["references"] == [], "nothing has been seen before"
+    assert rounds[0]["references"] == [0], "the photograph that the world begins with is the first frame"
     assert rounds[1]["references"] and rounds[2]["references"]
     assert all(clip["points_added"] > 0 and clip["notes"] == [] for clip in rounds)
 
