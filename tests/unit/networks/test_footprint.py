@@ -10,24 +10,15 @@ from transformers import UMT5Config, UMT5EncoderModel
 
 from spatia.networks import footprint, speed
 from spatia.networks.autoencoder import Autoencoder
-from spatia.networks.config import SPATIA_CONTROL_LAYERS, WAN_TI2V_5B, TransformerConfig
+from spatia.networks.config import SPATIA_CONTROL_LAYERS, WAN_TI2V_5B
 from spatia.networks.footprint import META, Footprint, measure
 from spatia.networks.preflight import in_dtype
 from spatia.networks.transformer import WanControlTransformer
+from support.small_transformer import SMALL
 from tools.bench.flops import wan_autoencoder
 
 CPU = torch.device("cpu")
 FLOAT = 4  # bytes
-TOY = TransformerConfig(
-    heads=2,
-    head_size=12,
-    ffn_size=32,
-    layers=3,
-    latent_channels=4,
-    control_channels=8,
-    text_size=16,
-    control_layers=(0, 2),
-)
 
 
 def test_inputs_and_weights_that_were_there_before_do_not_count() -> None:
@@ -93,7 +84,7 @@ def test_attention_holds_no_matrix_of_scores(masked: bool) -> None:
 def test_a_forward_on_the_meta_device_peaks_where_the_real_one_does() -> None:
     def forward(device: torch.device) -> Footprint:
         with device:
-            transformer = WanControlTransformer.of(TOY)
+            transformer = WanControlTransformer.of(SMALL)
             noisy, control, text = torch.zeros(1, 4, 4, 8, 8), torch.zeros(1, 8, 3, 8, 8), torch.zeros(1, 5, 16)
             timestep = torch.zeros(1, 4)
         return measure(lambda: transformer(noisy, timestep, text, control=control, references=1), device=device)
@@ -159,7 +150,7 @@ def test_full_size_figures_are_the_known_ones() -> None:
 
 
 def test_two_prompts_in_one_batch_take_more_memory_and_the_same_work() -> None:
-    transformer = on_meta(lambda: WanControlTransformer.of(TOY))
+    transformer = on_meta(lambda: WanControlTransformer.of(SMALL))
     size: dict[str, Any] = {"frames": 9, "references": 2, "height_px": 128, "width_px": 128}
     one = footprint.transformer_step(transformer, prompts=1, **size)
     by_turns = footprint.transformer_step(transformer, prompts=2, **size)
@@ -169,17 +160,17 @@ def test_two_prompts_in_one_batch_take_more_memory_and_the_same_work() -> None:
 
 
 def test_a_first_block_cache_is_counted_for_each_prompt() -> None:
-    transformer = on_meta(lambda: WanControlTransformer.of(TOY))
+    transformer = on_meta(lambda: WanControlTransformer.of(SMALL))
     size: dict[str, Any] = {"frames": 9, "references": 2, "height_px": 128, "width_px": 128, "prompts": 2}
     without = footprint.transformer_step(transformer, **size)
     speed.cache_first_block(transformer, 0.1)
-    tokens_bytes = 5 * 16 * TOY.width * FLOAT
+    tokens_bytes = 5 * 16 * SMALL.width * FLOAT
     # For each prompt what the first block gave and changed, and what the others changed.
     assert footprint.transformer_step(transformer, **size).peak_bytes >= without.peak_bytes + 3 * tokens_bytes
 
 
 def test_offloading_leaves_two_blocks_and_what_is_no_block() -> None:
-    transformer = on_meta(lambda: WanControlTransformer.of(TOY))
+    transformer = on_meta(lambda: WanControlTransformer.of(SMALL))
     blocks = [footprint.weight_bytes(block) for block in (*transformer.blocks, *transformer.vace_blocks)]
     rest = footprint.weight_bytes(transformer) - sum(blocks)
     assert footprint.offloaded_weight_bytes(transformer) == rest + 2 * max(blocks)

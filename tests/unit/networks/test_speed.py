@@ -1,6 +1,7 @@
 import copy
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,22 +12,12 @@ from torch import Tensor
 
 from spatia.errors import SceneError
 from spatia.networks import speed
-from spatia.networks.config import TransformerConfig
 from spatia.networks.lora import add_lora, use_lora
 from spatia.networks.options import SpeedOptions
 from spatia.networks.transformer import WanControlTransformer
+from support.small_transformer import SMALL
 
 CPU = torch.device("cpu")
-CONFIG = TransformerConfig(
-    heads=2,
-    head_size=12,
-    ffn_size=32,
-    layers=4,
-    latent_channels=4,
-    control_channels=8,
-    text_size=16,
-    control_layers=(0, 2),
-)
 BY_ROUNDING = 1e-5
 
 
@@ -34,7 +25,7 @@ BY_ROUNDING = 1e-5
 def plain() -> WanControlTransformer:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        transformer: WanControlTransformer = WanControlTransformer.of(CONFIG)
+        transformer: WanControlTransformer = WanControlTransformer.of(SMALL)
     transformer.requires_grad_(False).eval()
     return transformer
 
@@ -197,7 +188,7 @@ def test_the_layers_of_a_block_run_only_inside_it(transformer: WanControlTransfo
 @pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_compiled_blocks_compute_the_same() -> None:
-    config = TransformerConfig(heads=2, head_size=12, ffn_size=32, layers=1, latent_channels=4, text_size=16)
+    config = replace(SMALL, layers=1, control_layers=())
     transformer = WanControlTransformer.of(config).requires_grad_(False).eval()
     arguments = (torch.randn(1, 4, 2, 4, 4), torch.full((1, 2), 500.0), torch.randn(1, 3, 16))
     wanted = transformer(*arguments)
@@ -239,7 +230,7 @@ def test_backends_that_download_programs_are_unknown() -> None:
 
 def test_tiling_is_the_autoencoders() -> None:
     with torch.device("meta"):
-        transformer: WanControlTransformer = WanControlTransformer.of(CONFIG)
+        transformer: WanControlTransformer = WanControlTransformer.of(SMALL)
         vae = AutoencoderKLWan(base_dim=4, num_res_blocks=1)
     speed.apply(transformer, vae, SpeedOptions(tiling=True), device=CPU, compute_dtype=torch.float32)
     assert vae.use_tiling
