@@ -17,9 +17,9 @@ from typing import Any
 import moderngl
 import numpy as np
 
+from spatia import glsl
 from spatia.errors import DeviceError
 from spatia.geom.camera import Cameras
-from spatia.projection import glsl
 from spatia.projection.optics import NEAR_M, Optics, camera_rows
 from spatia.records.arrays import F32, I32, U32
 from spatia.records.cloud import PAGE_POINTS, WEIGHT, CloudSnapshot

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from spatia import glsl
 from spatia.errors import DeviceError
-from spatia.projection import glsl
 
 
 @pytest.fixture
