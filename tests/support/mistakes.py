@@ -151,7 +151,7 @@ MISTAKES = [
     Mistake(
         "unknown generator",
         scene(FIRST, f"generator: {{name: oracel}}, {FIRST}"),
-        "generator.name",
+        "generation.generator",
         "did you mean 'oracle'",
         "use one of",
     ),
@@ -231,7 +231,7 @@ MISTAKES = [
     Mistake(
         "not a number",
         scene("voxel_m: 0.02", "voxel_m: .nan"),
-        "wrong.yaml:8:19",
+        "wrong.yaml:8:25",
         "must be finite; found .nan",
         "write a number",
     ),
@@ -274,8 +274,8 @@ MISTAKES = [
     # what is typed
     Mistake(
         "--set of an unknown key",
-        typed("run", "cloud.yaml", "--out", "out", "--set", "memory.voxel=1"),
-        "--set memory.voxel",
+        typed("run", "cloud.yaml", "--out", "out", "--set", "memory.rgb.voxel=1"),
+        "--set memory.rgb.voxel",
         "did you mean 'voxel_m'",
         "use one of",
     ),
@@ -498,6 +498,51 @@ MISTAKES = [
         "none.jsonl",
         "cannot read this recording",
         "check the path",
+    ),
+    # generators with networks
+    Mistake(
+        "a height that no network takes",
+        scene(FIRST, f"generator: {{name: spatia, tiny: true}}, {FIRST}"),
+        "camera.height_px",
+        "must be a multiple of 32 for spatia",
+        "scene schema",
+    ),
+    Mistake(
+        "toy networks with files",
+        scene(FIRST, f"generator: {{name: spatia, tiny: true, base: models}}, {FIRST}"),
+        "generation.generator",
+        "leave out base",
+        "scene schema",
+    ),
+    Mistake(
+        "a rung that is none",
+        scene(FIRST, f"generator: {{name: mirage, tiny: true, fit: [ofload]}}, {FIRST}"),
+        "generation.generator.fit.0",
+        "got 'ofload'",
+        "offload",
+    ),
+    Mistake(
+        "latents of a generator that makes none",
+        scene("memory: {rgb: {voxel_m: 0.02}}", "memory: {latent: {}}"),
+        "wrong.yaml",
+        "memory.latent needs a generator that makes latents; reprojection does not",
+        "scene schema",
+    ),
+    Mistake(
+        "no weights",
+        typed(
+            "run",
+            "cloud.yaml",
+            "--out",
+            "out",
+            "--set",
+            "generation.generator={name: spatia, base: none}",
+            "--set",
+            "camera={width_px: 64, height_px: 32}",
+        ),
+        "none",
+        "no such folder; a base model is wanted",
+        "spatia models fetch",
     ),
     # what cannot be had
     Mistake(
