@@ -1,0 +1,51 @@
+"""What one frame of the walk shows, and what drawing it took: plain data, made and read on the main thread."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from spatia.geom.camera import Intrinsics
+from spatia.geom.pose import F64, check_poses
+from spatia.records.arrays import F32, U8, frozen
+from spatia.records.cloud import CloudSnapshot
+
+ColorBy = Literal["rgb", "coverage", "provenance"]
+PictureMode = Literal["off", "beside", "over"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """Shapes and types are checked on construction; raises `ValueError`."""
+
+    cloud: CloudSnapshot | None
+    world_from_camera: F64  # [4, 4]
+    intrinsics: Intrinsics  # of the framebuffer's size
+    color_by: ColorBy = "rgb"
+    holes: bool = False
+    grid: bool = False
+    floor_y_m: float = 0.0  # where the grid lies; y points down
+    path_in_world: F32 = field(default_factory=lambda: np.empty((0, 3), np.float32))  # [n, 3]
+    frusta_world_from_camera: F64 = field(default_factory=lambda: np.empty((0, 4, 4)))  # [k, 4, 4]
+    picture: U8 | None = None  # [H, W, 3]
+    picture_mode: PictureMode = "off"
+    highlighted: F32 = field(default_factory=lambda: np.empty((0, 3), np.float32))  # [K, 3] positions in world
+    hud: tuple[str, ...] = ()
+    panel: tuple[str, ...] = ()  # the first line is its title
+
+    def __post_init__(self) -> None:
+        check_poses(self.world_from_camera)
+        check_poses(self.frusta_world_from_camera, name="frusta_world_from_camera")
+        object.__setattr__(self, "path_in_world", frozen(self.path_in_world, "path_in_world", np.float32, (None, 3)))
+        object.__setattr__(self, "highlighted", frozen(self.highlighted, "highlighted", np.float32, (None, 3)))
+        if self.picture is not None:
+            object.__setattr__(self, "picture", frozen(self.picture, "picture", np.uint8, (None, None, 3)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What a frame cost."""
+
+    points_drawn: int
+    bytes_uploaded: int  # of the cloud's pages
+    pages_waiting: int  # whose newest content is not on the device yet

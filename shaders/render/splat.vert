@@ -1,0 +1,65 @@
+#version 430
+// One point of a page: a disc of its share of the surface. See spatia/records/cloud.py for the words of a page.
+#include "eye.glsl"
+
+const uint PAGE_POINTS = 1024u;
+const uint FIELDS = 7u;  // x, y, z, red and green, blue, weight, clip
+const uint GROUP_POINTS = 16u;
+const vec4 NOWHERE = vec4(0.0, 0.0, 2.0, 1.0);
+
+layout(std430, binding = 0) readonly buffer Pages { uint words[]; };
+layout(std430, binding = 1) readonly buffer Groups { uint groups[]; };  // page << 12 | groups drawn - 1 << 6 | group
+
+uniform uint first_group;
+uniform float radius_m;  // of a point whose whole page is drawn
+uniform int color_by;    // 0 rgb, 1 coverage, 2 provenance
+
+flat out vec3 color;
+flat out vec3 disc;  // centre and radius in pixels
+
+vec3 coverage_color(float weight) {
+    float seen = clamp(log2(1.0 + weight) / 5.0, 0.0, 1.0);
+    vec3 seldom = vec3(0.83, 0.25, 0.20), sometimes = vec3(0.95, 0.77, 0.31), often = vec3(0.20, 0.66, 0.48);
+    return seen < 0.5 ? mix(seldom, sometimes, 2.0 * seen) : mix(sometimes, often, 2.0 * seen - 1.0);
+}
+
+vec3 provenance_color(int clip, float light) {
+    vec3 hue = vec3(0.62);                       // the world as it was
+    if (clip == -2) hue = vec3(1.0, 0.25, 0.75);  // an edit
+    // Golden ratio steps around the circle of hues keep neighbours apart.
+    if (clip >= 0) hue = 0.55 + 0.4 * cos(6.2831853 * (fract(0.08 + 0.61803399 * float(clip)) - vec3(0.0, 0.333, 0.667)));
+    return hue * (0.45 + 0.55 * light);
+}
+
+void main() {
+    gl_Position = NOWHERE;
+    gl_PointSize = 1.0;
+    color = disc = vec3(0.0);
+
+    uint group = groups[first_group + uint(gl_VertexID) / GROUP_POINTS];
+    uint rank = (group & 63u) * GROUP_POINTS + uint(gl_VertexID) % GROUP_POINTS;
+    float drawn = float(((group >> 6) & 63u) + 1u) * float(GROUP_POINTS);
+    // Slots follow a curve through space, so the first n in bit-reversed order are spread evenly over the page.
+    uint slot = bitfieldReverse(rank) >> 22;
+    uint at = (group >> 12) * FIELDS * PAGE_POINTS + slot;
+
+    float weight = uintBitsToFloat(words[at + 5u * PAGE_POINTS]);
+    vec3 p = in_camera(uintBitsToFloat(uvec3(words[at], words[at + PAGE_POINTS], words[at + 2u * PAGE_POINTS])));
+    if (!(weight > 0.0) || p.z < NEAR_M) return;
+
+    vec2 centre = pixel_of(p);
+    float radius = max(radius_m * sqrt(float(PAGE_POINTS) / drawn) * pinhole.x / p.z, 0.5);
+    // A point is clipped by its centre: one just off the screen is moved to the edge and widened until it covers its disc.
+    vec2 inside = clamp(centre, vec2(0.0), size);
+    float beyond = max(abs(centre.x - inside.x), abs(centre.y - inside.y));
+    if (beyond > radius) return;
+
+    gl_Position = vec4(ndc_of(inside), 2.0 * buffer_depth(p.z) - 1.0, 1.0);
+    gl_PointSize = 2.0 * (radius + beyond) + 1.0;
+    disc = vec3(centre, radius);
+
+    uint red_green = words[at + 3u * PAGE_POINTS];
+    color = vec3(red_green >> 16, red_green & 0xffffu, words[at + 4u * PAGE_POINTS] >> 16) / (255.0 * 256.0);
+    if (color_by == 1) color = coverage_color(weight);
+    if (color_by == 2) color = provenance_color(int(words[at + 6u * PAGE_POINTS]), dot(color, vec3(0.3, 0.6, 0.1)));
+}
