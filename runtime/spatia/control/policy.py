@@ -2,8 +2,8 @@
 
 | policy      | asks                                                                             |
 |-------------|----------------------------------------------------------------------------------|
-| on demand   | when a person does                                                               |
-| on coverage | and when the memory knows too little of what lies ahead if the walk goes on as it does |
+| on_demand   | when a person does                                                               |
+| on_coverage | and when the memory knows too little of what lies ahead if the walk goes on as it does |
 | continuous  | and as soon as the last clip is in                                                |
 
 One clip is in the making at a time. What a person asks for meanwhile waits; of several wishes the newest alone.
@@ -19,8 +19,8 @@ from spatia.geom.camera import Cameras
 from spatia.geom.pose import inverse
 from spatia.records.control import Generate
 
-Policy = Literal["on demand", "on coverage", "continuous"]
-POLICIES: tuple[Policy, ...] = ("on demand", "on coverage", "continuous")
+Policy = Literal["on_demand", "on_coverage", "continuous"]
+POLICIES: tuple[Policy, ...] = ("on_demand", "on_coverage", "continuous")
 
 LEAST_FRAMES = 4  # new ones that a clip is begun for unasked: they fill one latent of the autoencoder
 LOOKS_AHEAD = 4
@@ -31,7 +31,7 @@ LOOK_EVERY_TICKS = 6  # a look ahead costs a projection
 class PolicyState:
     """What a policy remembers from tick to tick."""
 
-    policy: Policy = "on demand"
+    policy: Policy = "on_demand"
     wish: Generate | None = None  # of a person, not yet granted
     prompt: str = ""  # of the last clip that a person asked for; clips begun unasked go on with it
     look_tick: int = 0  # when the next look ahead is due
@@ -78,11 +78,11 @@ def decide(
         return Decision(state=state)
     go_on = Generate(prompt=state.prompt)
     match state.policy:
-        case "on demand":
+        case "on_demand":
             return Decision(state=state)
         case "continuous":
             return Decision(state=state, generate=go_on)
-        case "on coverage":
+        case "on_coverage":
             if tick < state.look_tick:
                 return Decision(state=state)
             known = coverage(views_ahead(recent, frames=clip_frames))

@@ -83,14 +83,14 @@ def test_continuous_asks_as_soon_as_there_is_a_latent_to_fill() -> None:
 
 
 def test_on_coverage_asks_where_too_little_is_known() -> None:
-    state = PolicyState(policy="on coverage")
+    state = PolicyState(policy="on_coverage")
     assert ask(state, known=0.74).generate == Generate()
     assert ask(state, known=0.75).generate is None
     assert ask(state, known=0.75).coverage == 0.75
 
 
 def test_on_coverage_looks_once_in_a_while_and_only_when_it_matters() -> None:
-    looked = ask(PolicyState(policy="on coverage"), tick=10).state
+    looked = ask(PolicyState(policy="on_coverage"), tick=10).state
     recent = walk(Motion(), ticks=1)
     for tick in range(11, 10 + LOOK_EVERY_TICKS):
         decided = decide(
