@@ -13,7 +13,7 @@ uniform float reach_px;  // how far eye-dome lighting looks
 
 layout(location = 0) out vec4 pixel;
 
-const float STRENGTH = 1.6;
+const float STRENGTH = 1.3;
 
 // log2 of metres, up to a constant that differences lose.
 float log_depth(vec2 at) {
@@ -26,16 +26,15 @@ float eye_dome(float own) {
     const vec2 around[4] = vec2[](vec2(1, 0.4), vec2(-0.4, 1), vec2(-1, -0.4), vec2(0.4, -1));
     for (int n = 0; n < 4; ++n) {
         float nearer = own - log_depth(gl_FragCoord.xy + reach_px * around[n]);
-        occluded += clamp(nearer - 0.002, 0.0, 0.4);
+        occluded += clamp(nearer - 0.004, 0.0, 0.3);
     }
     return exp(-STRENGTH * occluded);
 }
 
 vec3 background(vec3 ray) {
     float height = -normalize(ray).y;
-    vec3 above = mix(vec3(0.150, 0.165, 0.190), vec3(0.070, 0.080, 0.100), smoothstep(0.0, 0.8, height));
-    vec3 below = mix(vec3(0.115, 0.120, 0.130), vec3(0.060, 0.062, 0.068), smoothstep(0.0, 0.6, -height));
-    return height > 0.0 ? above : below;
+    vec3 horizon = vec3(0.145, 0.160, 0.185), zenith = vec3(0.070, 0.080, 0.105), nadir = vec3(0.060, 0.064, 0.072);
+    return mix(horizon, height > 0.0 ? zenith : nadir, smoothstep(0.0, 0.7, abs(height)));
 }
 
 // Lines every metre, strong ones every five, fading where they would flicker.

@@ -12,6 +12,7 @@ layout(std430, binding = 1) readonly buffer Groups { uint groups[]; };  // page 
 
 uniform uint first_group;
 uniform float radius_m;  // of a point whose whole page is drawn
+uniform float least_px;  // radius of a point, however far
 uniform int color_by;    // 0 rgb, 1 coverage, 2 provenance
 
 flat out vec3 color;
@@ -48,7 +49,7 @@ void main() {
     if (!(weight > 0.0) || p.z < NEAR_M) return;
 
     vec2 centre = pixel_of(p);
-    float radius = max(radius_m * sqrt(float(PAGE_POINTS) / drawn) * pinhole.x / p.z, 0.5);
+    float radius = max(radius_m * sqrt(float(PAGE_POINTS) / drawn) * pinhole.x / p.z, least_px);
     // A point is clipped by its centre: one just off the screen is moved to the edge and widened until it covers its disc.
     vec2 inside = clamp(centre, vec2(0.0), size);
     float beyond = max(abs(centre.x - inside.x), abs(centre.y - inside.y));

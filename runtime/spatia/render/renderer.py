@@ -30,7 +30,8 @@ PROGRAMS = {
     "picture": ("overlay.vert", "picture.frag"),
 }
 COLOR_BY = {"rgb": 0, "coverage": 1, "provenance": 2}
-SPLAT_RADIUS_VOXELS = 0.75  # discs on a grid of voxels close at 0.71
+SPLAT_RADIUS_VOXELS = 1.0  # discs on a grid close at 0.71; points lie anywhere in their voxels
+LEAST_RADIUS_PX = 1.0  # keeps far surfaces closed that were seen with a coarser raster
 HIGHLIGHT_COLOR = (1.0, 0.85, 0.1, 0.9)
 MOST_HIGHLIGHTED = 1 << 16  # of more, every n-th is drawn
 SHORTEST_TEXT_PX, SCREEN_TO_TEXT = 12, 60
@@ -109,7 +110,14 @@ class Renderer:
         self._groups.put(group_table(pages % BLOCK_PAGES, groups)).bind_to_storage_buffer(1)
 
         program = self._programs["splat"]
-        _set(program, {"radius_m": SPLAT_RADIUS_VOXELS * cloud.voxel_m, "color_by": color_by})
+        _set(
+            program,
+            {
+                "radius_m": SPLAT_RADIUS_VOXELS * cloud.voxel_m,
+                "least_px": LEAST_RADIUS_PX * _scale(eye.intrinsics.height_px),
+                "color_by": color_by,
+            },
+        )
         self._context.enable(moderngl.DEPTH_TEST | moderngl.PROGRAM_POINT_SIZE)
         first = 0
         for number, block in enumerate(self._pages.blocks):
@@ -129,19 +137,19 @@ class Renderer:
             "floor_y_m": view.floor_y_m,
             "grid": view.grid,
             "holes": view.holes,
-            "reach_px": max(1.0, view.intrinsics.height_px / 540),
+            "reach_px": _scale(view.intrinsics.height_px),
         }
         _set(self._programs["resolve"], settings)
         self._meshes["resolve"].render(moderngl.TRIANGLES, vertices=3)
 
     def _draw_marks(self, view: View) -> None:
         """Chosen points, path and frusta."""
-        scale = max(1.0, view.intrinsics.height_px / 540)
+        scale = _scale(view.intrinsics.height_px)
         if len(view.highlighted):
             positions = view.highlighted[:: -(-len(view.highlighted) // MOST_HIGHLIGHTED)]
             radius_m = 1.1 * SPLAT_RADIUS_VOXELS * (view.cloud.voxel_m if view.cloud is not None else 0.01)
             self._quads.put(positions).bind_to_storage_buffer(0)
-            settings = {"scene_depth": 1, "radius_m": radius_m, "highlight": HIGHLIGHT_COLOR}
+            settings = {"scene_depth": 1, "radius_m": radius_m, "least_px": 4.0 * scale, "highlight": HIGHLIGHT_COLOR}
             _set(self._programs["highlight"], settings)
             self._meshes["highlight"].render(moderngl.POINTS, vertices=len(positions))
         lines = segments(view.path_in_world, view.frusta_world_from_camera, view.intrinsics)
@@ -159,7 +167,7 @@ class Renderer:
         self._picture.write(np.ascontiguousarray(picture))
         self._picture.use(0)
         rect = _picture_rect((width, height), mode, size_px)
-        frame = max(1.0, size_px[1] / 540)
+        frame = _scale(size_px[1])
         quads = np.array(
             [
                 [(rect[0] - frame, rect[1] - frame, rect[2] + frame, rect[3] + frame), (0, 0, 1, 1), (0, 0, 0, 0.8)],
@@ -229,6 +237,11 @@ class _Stream:
 
     def release(self) -> None:
         self._buffer.release()
+
+
+def _scale(height_px: int) -> float:
+    """How many pixels stand for one, on screens with many."""
+    return max(1.0, height_px / 720)
 
 
 def _picture_rect(

@@ -4,17 +4,20 @@ A quad is [3, 4]: its rectangle in pixels and its cell of the atlas, low and hig
 Pure but for the atlas's making; any thread.
 """
 
+import re
+import unicodedata
+
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from spatia.records.arrays import F32, U8
 
-CHARACTERS = bytes([*range(32, 127), *range(160, 256)]).decode("latin-1")
-UNKNOWN = CHARACTERS.index("?")
+CHARACTERS = bytes(range(32, 127)).decode("ascii")  # what PIL's font has
 COLUMNS = 16
 TEXT_COLOR = (0.93, 0.95, 0.97, 1.0)
 TITLE_COLOR = (1.00, 0.80, 0.42, 1.0)
-BOX_COLOR = (0.04, 0.05, 0.07, 0.72)
+BOX_COLOR = (0.04, 0.05, 0.07, 0.80)
 
 
 class Font:
@@ -76,25 +79,40 @@ def hud_quads(font: Font, lines: tuple[str, ...]) -> F32:
 
 
 def panel_quads(font: Font, lines: tuple[str, ...], *, size_px: tuple[int, int]) -> F32:
-    """Lines in the middle of the screen, in as many columns as they need, [n, 3, 4]."""
+    """Lines in the middle of the screen, side by side where they are too many, [n, 3, 4].
+
+    Two spaces or more end a cell of a table, whose cells stand one below the other.
+    """
     if not lines:
         return np.empty((0, 3, 4), np.float32)
     pad = font.height_px
+    table = [re.split(r" {2,}", line.rstrip()) for line in lines]
+    stops = _tab_stops(font, table)
     rows = max(1, min(len(lines), int((size_px[1] - 4 * pad) / font.line_px)))
     columns = -(-len(lines) // rows)
-    column_px = max(font.width_px(line) for line in lines) + 2 * pad
+    column_px = 2 * pad + max(stops[len(cells) - 1] + font.width_px(cells[-1]) for cells in table)
     width, height = columns * column_px, rows * font.line_px + 2 * pad
-    left, top = round(0.5 * (size_px[0] - width)), round(0.5 * (size_px[1] - height))
+    left, top = max(0, round(0.5 * (size_px[0] - width))), round(0.5 * (size_px[1] - height))
     parts = [font.box((left, top, left + width, top + height))]
-    for n, line in enumerate(lines):
+    for n, cells in enumerate(table):
         column, row = divmod(n, rows)
-        at = {"left_px": left + pad + column * column_px, "top_px": top + pad + row * font.line_px}
-        parts.append(font.line(line, **at, color=TITLE_COLOR if n == 0 else TEXT_COLOR))
+        left_px, top_px = left + pad + column * column_px, top + pad + row * font.line_px
+        color = TITLE_COLOR if n == 0 else TEXT_COLOR
+        for cell, stop in zip(cells, stops, strict=False):
+            parts.append(font.line(cell, left_px=left_px + stop, top_px=top_px, color=color))
     return np.concatenate(parts)
 
 
-def _indices(line: str) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """[n] where each character stands in `CHARACTERS`."""
-    codes = np.frombuffer(line.encode("latin-1", "replace"), np.uint8).astype(np.intp)
-    known = ((codes >= 32) & (codes < 127)) | (codes >= 160)
-    return np.where(known, np.where(codes < 127, codes - 32, codes - 65), UNKNOWN)
+def _tab_stops(font: Font, table: list[list[str]]) -> list[float]:
+    """Where the n-th cell of every line begins, in pixels."""
+    stops = [0.0]
+    for n in range(max(len(cells) for cells in table) - 1):
+        stops.append(stops[-1] + font.height_px + max(font.width_px(c[n]) for c in table if len(c) > n + 1))
+    return stops
+
+
+def _indices(line: str) -> npt.NDArray[np.intp]:
+    """[n] where each character stands in `CHARACTERS`; accents are dropped, what is then unknown becomes '?'."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", line) if not unicodedata.combining(c))
+    codes = np.frombuffer(plain.encode("ascii", "replace"), np.uint8).astype(np.intp)
+    return np.where((codes >= 32) & (codes < 127), codes - 32, CHARACTERS.index("?"))
