@@ -104,6 +104,22 @@ def version() -> None:
     typer.echo(__version__)
 
 
+@app.command()
+def walk(
+    source: Annotated[Path, typer.Argument(help="A scene, a PLY, a folder of RGB-D frames, a saved world or a run.")],
+    out: Annotated[Optional[Path], typer.Option(help="The run folder; runs/<name> by default.")] = None,  # noqa: UP045
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Walk through a world in a window: W A S D and the mouse, G for a clip, F1 for all keys."""
+    from spatia.app.run_folder import fresh_folder, new_folder
+    from spatia.app.walk_cli import walk_in_window
+
+    open_folder = (lambda: fresh_folder(Path("runs") / source.stem)) if out is None else (lambda: new_folder(out))
+    folder = walk_in_window(source, open_folder=open_folder, overrides=overrides or [])
+    typer.echo(f"world {folder.world}; walk on with: spatia walk {folder.path}")
+
+
 @world_app.command("info")
 def world_info(world: Path, debug: Debug = False) -> None:
     """What a saved world holds, commit by commit."""

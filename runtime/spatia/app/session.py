@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from spatia.app.build import build_parts
 from spatia.app.fingerprint import fingerprint
 from spatia.app.journal import packed
 from spatia.app.production import RoundResult
-from spatia.app.state import Cloud, Counts, Epoch, Trajectory, Walker
+from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.app.systems import Committed, Remembering, Rounds, RoundSettings, Walking, is_idle
 from spatia.clock import Clock, WallClock
 from spatia.control.walk import WALKING_SPEED_M_PER_S
@@ -26,7 +26,7 @@ from spatia.input.script import ScriptSource
 from spatia.memory.edits import EditResult
 from spatia.records.arrays import F32, U8
 from spatia.records.cloud import CloudSnapshot
-from spatia.records.control import ApplyEdit, FollowPath, Generate, Motion, Order, ResetTo
+from spatia.records.control import ApplyEdit, FollowPath, Generate, InputSource, Motion, Order, ResetTo
 from spatia.records.edits import Edit
 from spatia.records.frames import Frames
 from spatia.records.generation import Failure, Progress
@@ -51,6 +51,14 @@ class Observation:
     world_from_camera: F64  # [4, 4]
 
 
+class OrderQueue(InputSource, Protocol):
+    """An input source that a program fills."""
+
+    def push(self, *orders: Order) -> None: ...
+
+    def clear(self) -> None: ...
+
+
 class Session:
     """One world, one walker. Two sessions in one process share nothing.
 
@@ -68,11 +76,15 @@ class Session:
         while_waiting: Callable[[Progress], None] = lambda progress: None,
         preview: Callable[[RoundResult], None] = lambda result: None,
         commit_ticks: Mapping[int, int] | None = None,
+        source: OrderQueue | None = None,
+        live_wait_s: float | None = None,
     ) -> None:
         """A store with commits is resumed. Raises `SpatiaError` for a world or a device that is not to be had.
 
         `while_waiting` hears of progress on the calling thread; `preview` sees each round on the production thread
         before it is committed. With `commit_ticks` (see `commit_ticks_of`) a replay commits when a live run did.
+        `source` is what orders go through, a script by default; `live_wait_s` paces a live session that nothing else
+        paces, one tick of the walk by default.
         """
         self._scene = scene
         if store is None:
@@ -81,7 +93,7 @@ class Session:
             )
         self._parts = build_parts(scene, store=store, clock=clock or WallClock(), preview=preview)
         self._keeper = self._parts.keeper
-        self._source = ScriptSource()
+        self._source: OrderQueue = ScriptSource() if source is None else source
         self._app = App(journal=self._journal).add(Stage.POLL, self._set_out)
         self._last = self._app.simulate()
         self._app.install(
@@ -94,8 +106,9 @@ class Session:
                     preceding_frames=scene.generation.preceding_frames,
                     fps=scene.fps,
                     commit=scene.generation.commit,
-                    live_wait_s=1.0 / scene.fps,
+                    live_wait_s=1.0 / scene.fps if live_wait_s is None else live_wait_s,
                     deadline_s=scene.generation.deadline_s,
+                    automatic=scene.generation.policy == "continuous",
                 ),
                 retrieve=self._keeper.retrieve,
                 preceding=self._keeper.preceding,
@@ -228,9 +241,20 @@ class Session:
             yield from (committed.result for committed in self._last.read(Committed))
             self._raise_failure()
 
-    def tick(self) -> None:
-        """One fixed step of the walk."""
+    def push(self, *orders: Order) -> None:
+        """Orders for the coming ticks."""
+        self._source.push(*orders)
+
+    def tick(self) -> Frame:
+        """One fixed step of the walk. Returns its mail: what was committed, what failed."""
         self._last = self._app.step()
+        return self._last
+
+    def progress(self) -> Progress | None:
+        """How far the clip in the making is; None when there is none."""
+        for _, request in self._app.world.query(InFlight):
+            return self._parts.production.progress(request.request_id)
+        return None
 
     def finish(self) -> None:
         """Tick until nothing is in flight or owed. Raises `GenerationError` for a clip that failed meanwhile."""

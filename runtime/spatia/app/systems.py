@@ -126,6 +126,7 @@ class RoundSettings:
     commit: Literal["lockstep", "live"] = "lockstep"
     live_wait_s: float = 0.0  # how long a live COLLECT waits for a result: paces a loop that has nothing else to do
     deadline_s: float | None = None
+    automatic: bool = True  # a clip as soon as there are poses enough; else only when somebody asks
 
 
 class Rounds:
@@ -178,7 +179,7 @@ class Rounds:
             preceding=settings.preceding_frames,
         )
         full = settings.clip_frames if trajectory.covered else settings.first_frames
-        if trajectory.flush or round_.stop - round_.start == full:
+        if trajectory.flush or (settings.automatic and round_.stop - round_.start == full):
             frame.send(RoundDue(round=round_, new_poses=trajectory.poses[: round_.new_frame_count]))
 
     def freeze(self, world: World, frame: Frame, commands: Commands) -> None:

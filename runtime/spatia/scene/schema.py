@@ -199,6 +199,12 @@ class Generation(Part):
     commit: Literal["lockstep", "live"] = Field(
         default="lockstep", description="lockstep waits for each clip and repeats exactly; live takes what is ready."
     )
+    policy: Literal["continuous", "on_demand", "on_coverage"] = Field(
+        default="continuous",
+        description="When a walker's steps become a clip: as soon as there are enough, when asked, or when the view "
+        "ahead is little known.",
+    )
+    coverage_below: Fraction = Field(default=0.7, description="What on_coverage calls little known.")
     deadline_s: Positive | None = Field(default=None, description="Wall time that one clip may take.")
 
     @model_validator(mode="before")

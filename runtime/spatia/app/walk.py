@@ -1,0 +1,349 @@
+"""`spatia walk`: a person at a window, one more source of orders for the same session. Runs on the main thread.
+
+Each frame: poll the window, turn what was held and pressed into orders, let the session tick as often as time has
+passed, draw. Whatever changes the world is an order of the session, so a script can do it too.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from spatia.app.hud import hud_lines
+from spatia.app.session import Session
+from spatia.app.state import Trajectory, Walker
+from spatia.app.systems import Committed
+from spatia.clock import Clock
+from spatia.control.steering import Steering
+from spatia.control.walk import step_pose
+from spatia.errors import SpatiaError
+from spatia.geom.camera import Intrinsics
+from spatia.geom.pose import F64
+from spatia.input.bindings import Bindings
+from spatia.input.live import LiveSource
+from spatia.memory.picking import Picked, pick
+from spatia.records.arrays import F32, U8
+from spatia.records.control import ApplyEdit, Generate, Motion
+from spatia.records.edits import OfClip, OfLabel, Recolor, Redo, Remove, Sphere, Undo
+from spatia.records.generation import Failure
+from spatia.records.input import BACKSPACE, ENTER, ESCAPE, InputSnapshot
+from spatia.render.view import ColorBy, Drawn, PictureMode, View
+
+PICK_RADIUS_M = 0.03
+BRUSH_M = 0.25
+PAINT = (230, 90, 40)
+NOTICE_S = 6.0
+COLORS: tuple[ColorBy, ...] = ("rgb", "coverage", "provenance")
+PICTURES: tuple[PictureMode, ...] = ("off", "beside", "over")
+
+
+class WindowLike(Protocol):
+    """What a walk needs of a window."""
+
+    @property
+    def size_px(self) -> tuple[int, int]: ...
+
+    def poll(self) -> InputSnapshot: ...
+
+    def swap(self) -> None: ...
+
+    def capture_mouse(self, captured: bool) -> None: ...
+
+
+class Painter(Protocol):
+    """What draws, and gives back what it drew."""
+
+    def draw(self, view: View, *, size_px: tuple[int, int]) -> Drawn: ...
+
+    def read_pixels(self, *, size_px: tuple[int, int]) -> U8: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """What is shown, and how. Nothing of it changes the world."""
+
+    color_by: ColorBy = "rgb"
+    picture: PictureMode = "beside"
+    holes: bool = False
+    grid: bool = False
+    frusta: bool = True
+    help: bool = False
+
+
+class Walk:
+    """One person's walk in one session."""
+
+    def __init__(
+        self,
+        session: Session,
+        source: LiveSource,
+        window: WindowLike,
+        painter: Painter,
+        *,
+        bindings: Bindings,
+        clock: Clock,
+        folder: Path,
+        film: Callable[[U8], None] | None = None,
+    ) -> None:
+        """`source` is the session's. `folder` takes screenshots; `film` every frame that is shown."""
+        self._session = session
+        self._source = source
+        self._window = window
+        self._painter = painter
+        self._bindings = bindings
+        self._clock = clock
+        self._folder = folder
+        self._film = film
+        self._steering = Steering(tick_s=1.0 / session.scene.fps)
+        self._looks = Looks()
+        self._now_s = clock.now_s()
+        self._frame_s = 0.0
+        self._notice, self._notice_until_s = "", 0.0
+        self._prompt = ""
+        self._typed = ""
+        self._picked: Picked | None = None
+        self._clip: tuple[U8, float] | None = None  # the last clip's frames, and when it came
+        self._clips: list[int] = []  # of this walk, that are in the memory
+        self._drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
+        self._mouse_free = False
+        self.ended = False
+        window.capture_mouse(True)
+
+    def run(self) -> None:
+        """Until the window is closed or left."""
+        while not self.ended:
+            self.frame()
+
+    def frame(self) -> None:
+        """One frame of the window: input, as many ticks as are due, a picture."""
+        now_s = self._clock.now_s()
+        elapsed_s, self._now_s = now_s - self._now_s, now_s
+        self._frame_s = 0.9 * self._frame_s + 0.1 * elapsed_s if self._frame_s else elapsed_s
+        seen = self._window.poll()
+        self._react(seen)
+        self._steering, motions = self._steering.advance(seen, elapsed_s, pitch_rad=self._pitch_rad())
+        for motion in motions:
+            if motion != Motion():
+                self._session.push(motion)
+            self._tick()
+        self._draw(seen)
+        self._window.swap()
+
+    # -- what a person asks for -----------------------------------------------------------------------------------
+
+    def _react(self, seen: InputSnapshot) -> None:
+        self.ended = self.ended or seen.closing
+        for note in seen.notes:
+            self._say(note)
+        for letter in seen.typed:
+            self._type(letter)
+        for action in seen.pressed:
+            if action in HANDLERS:
+                HANDLERS[action](self)
+
+    def _type(self, letter: str) -> None:
+        if letter == ENTER:
+            self._prompt, self._typed = self._typed.strip(), ""
+            self.generate()
+        elif letter == ESCAPE:
+            self._typed = ""
+        elif letter == BACKSPACE:
+            self._typed = self._typed[:-1]
+        elif letter.isprintable():
+            self._typed += letter
+
+    def generate(self) -> None:
+        """A clip along the way walked since the last one."""
+        if len(self._session.world.resource(Trajectory).poses) < 2:
+            self._say("walk a few steps first: a clip is made along the way walked")
+            return
+        self._session.push(Generate(prompt=self._prompt))
+        self._say(f"asked for a clip{f': {self._prompt}' if self._prompt else ''}")
+
+    def cancel(self) -> None:
+        self._session.cancel()
+        self._say("asked to give up the clip in the making")
+
+    def undo_round(self) -> None:
+        if not self._clips:
+            self._say("there is no round to take back")
+            return
+        clip = self._clips.pop()
+        self._session.push(ApplyEdit(edit=Remove(where=OfClip(clip=clip))))
+        self._say(f"clip {clip} is taken out of the memory; undo brings it back")
+
+    def select(self) -> None:
+        """What stands in the middle of the view: the object, or the place."""
+        pose = self._pose()
+        self._picked = pick(self._session.snapshot(), pose[:3, 3], pose[:3, 2], radius_m=PICK_RADIUS_M)
+        if self._picked is None:
+            self._say("there is nothing there")
+            return
+        names = {number: name for name, number in self._session.labels.items()}
+        self._say(f"{names.get(self._picked.label, 'a place')}, {self._picked.distance_m:.1f} m away")
+
+    def delete(self) -> None:
+        if (where := self._selection()) is not None:
+            self._session.push(ApplyEdit(edit=Remove(where=where)))
+            self._picked = None
+
+    def recolor(self) -> None:
+        if (where := self._selection()) is not None:
+            self._session.push(ApplyEdit(edit=Recolor(where=where, color=PAINT)))
+
+    def free_mouse(self) -> None:
+        """Once frees the mouse, twice ends the walk."""
+        if self._mouse_free:
+            self.ended = True
+            return
+        self._mouse_free = True
+        self._window.capture_mouse(False)
+        self._say("the mouse is free; Esc again ends the walk")
+
+    def screenshot(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f"screenshot_{sum(1 for _ in self._folder.glob('screenshot_*.png')):03d}.png"
+            Image.fromarray(self._painter.read_pixels(size_px=self._window.size_px)).save(path)
+        except OSError as error:
+            self._say(f"no screenshot: {error.strerror}")
+            return
+        self._say(f"{path.name} written")
+
+    def push_edit(self, edit: Undo | Redo) -> None:
+        self._session.push(ApplyEdit(edit=edit))
+
+    def _selection(self) -> OfLabel | Sphere | None:
+        """The object, where the point belongs to one; else what is around it."""
+        if self._picked is None:
+            self._say("look at something and select it first")
+            return None
+        if self._picked.label:
+            return OfLabel(label=self._picked.label)
+        return Sphere(center_m=self._picked.position_in_world, radius_m=BRUSH_M)
+
+    def cycle(self, name: str, choices: Sequence[str]) -> None:
+        following = choices[(choices.index(getattr(self._looks, name)) + 1) % len(choices)]
+        self._looks = replace(self._looks, **{name: following})  # type: ignore[arg-type]  # of the field's own choices
+
+    def toggle(self, name: str) -> None:
+        self._looks = replace(self._looks, **{name: not getattr(self._looks, name)})  # type: ignore[arg-type]
+
+    # -- the session's answers ------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        try:
+            mail = self._session.tick()
+        except SpatiaError as error:  # an edit that cannot be done; the world is as it was
+            self._say(" ".join(str(error).split()))
+            return
+        for committed in mail.read(Committed):
+            result = committed.result
+            self._clip = (result.archived.frames.rgb, self._now_s)
+            self._clips.append(result.order.clip)
+            self._say(f"clip {result.order.clip}: the memory knew {result.coverage:.0%} of it")
+        for failure in mail.read(Failure):
+            self._say(f"no clip ({failure.kind}): {failure.message.partition(chr(10))[0]}")
+
+    def _say(self, text: str) -> None:
+        self._notice, self._notice_until_s = text, self._now_s + NOTICE_S
+
+    # -- the picture ----------------------------------------------------------------------------------------------
+
+    def _draw(self, seen: InputSnapshot) -> None:
+        width_px, height_px = self._window.size_px
+        if not width_px or not height_px:  # minimised
+            return
+        snapshot = self._session.snapshot()
+        panel: tuple[str, ...] = ()
+        if seen.typing:
+            panel = ("instruction for the next round; Enter asks, Esc leaves", f"{self._typed}_")
+        elif self._looks.help:
+            panel = ("keys", *self._bindings.help_lines())
+        view = View(
+            cloud=snapshot,
+            world_from_camera=self._pose(),
+            intrinsics=self._lens(width_px, height_px),
+            color_by=self._looks.color_by,
+            holes=self._looks.holes,
+            grid=self._looks.grid,
+            path_in_world=self._path() if self._looks.frusta else NOWHERE,
+            picture=self._playing(),
+            picture_mode=self._looks.picture,
+            highlighted=NOWHERE if self._picked is None else np.array([self._picked.position_in_world], np.float32),
+            hud=hud_lines(
+                frame_s=self._frame_s,
+                mode=f"{self._steering.mode} x{self._steering.pace:.1f}",
+                snapshot=snapshot,
+                drawn=self._drawn,
+                progress=self._session.progress(),
+                waiting=self._source.waiting,
+                notice=self._notice if self._now_s < self._notice_until_s else "",
+            ),
+            panel=panel,
+        )
+        self._drawn = self._painter.draw(view, size_px=(width_px, height_px))
+        if self._film is not None:
+            self._film(self._painter.read_pixels(size_px=(width_px, height_px)))
+
+    def _walker_pose(self) -> F64:
+        _, walker = next(self._session.world.query(Walker))
+        return walker.world_from_camera
+
+    def _pose(self) -> F64:
+        """Where the walker is, with what has passed of the next tick."""
+        return step_pose(self._walker_pose(), self._steering.ahead, dt_s=self._steering.tick_s)
+
+    def _pitch_rad(self) -> float:
+        return math.asin(float(np.clip(-self._walker_pose()[1, 2], -1.0, 1.0)))
+
+    def _lens(self, width_px: int, height_px: int) -> Intrinsics:
+        """The walker's field of view from top to bottom, in a window of any shape."""
+        own = self._session.intrinsics
+        focal_px = own.fy_px * height_px / own.height_px
+        return Intrinsics(
+            fx_px=focal_px,
+            fy_px=focal_px,
+            cx_px=width_px / 2,
+            cy_px=height_px / 2,
+            width_px=width_px,
+            height_px=height_px,
+        )
+
+    def _path(self) -> F32:
+        poses = self._session.world.resource(Trajectory).poses
+        return poses[:, :3, 3].astype(np.float32)
+
+    def _playing(self) -> U8 | None:
+        """The frame of the last clip that is due; the clip begins again when it ends."""
+        if self._clip is None:
+            return None
+        frames, since_s = self._clip
+        frame: U8 = frames[int((self._now_s - since_s) * self._session.scene.fps) % len(frames)]
+        return frame
+
+
+NOWHERE: F32 = np.empty((0, 3), np.float32)
+
+HANDLERS: dict[str, Callable[[Walk], None]] = {
+    "generate": Walk.generate,
+    "cancel": Walk.cancel,
+    "undo_round": Walk.undo_round,
+    "undo": lambda walk: walk.push_edit(Undo()),
+    "redo": lambda walk: walk.push_edit(Redo()),
+    "select": Walk.select,
+    "delete": Walk.delete,
+    "recolor": Walk.recolor,
+    "holes": lambda walk: walk.toggle("holes"),
+    "grid": lambda walk: walk.toggle("grid"),
+    "frusta": lambda walk: walk.toggle("frusta"),
+    "help": lambda walk: walk.toggle("help"),
+    "color_by": lambda walk: walk.cycle("color_by", COLORS),
+    "picture": lambda walk: walk.cycle("picture", PICTURES),
+    "screenshot": Walk.screenshot,
+    "free_mouse": Walk.free_mouse,
+}
