@@ -71,6 +71,19 @@ def run(
 
 
 @app.command()
+def replay(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a saved world.")],
+    out: Annotated[Optional[Path], typer.Option(help="Keep the world that comes out, in a new folder.")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Walk a recorded run again from its orders, and compare every byte. Exits with 1 when something differs."""
+    from spatia.app.replay import print_replay
+
+    if not print_replay(run, out=out):
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, debug: Debug = False
 ) -> None:

@@ -1,19 +1,21 @@
 """A recorded run walked again from its orders alone: does the same world come out, byte for byte? Main thread.
 
 A journal holds every order with its tick; results are committed at the ticks at which they once were, so a live run
-repeats as a lockstep one does. Where a run was cut short and gone on with, so is its replay. What was not ordered is not
-repeated: a clip that somebody cancelled, or that failed for want of memory, is made this time, and told as a difference.
+repeats as a lockstep one does. Where a run was cut short and gone on with, so is its replay. What was not ordered is
+not repeated: a clip that was cancelled, or failed for want of memory, is made this time and told as a difference.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import typer
 
 from spatia.app.fingerprint import fingerprint
 from spatia.app.keeper import commit_ticks_of
@@ -26,7 +28,6 @@ from spatia.input.script import ScriptSource
 from spatia.records import edits
 from spatia.records.control import ApplyEdit, FollowPath, Generate, Motion, Order
 from spatia.scene.load import saved_scene
-from spatia.scene.schema import Scene
 from spatia.store.canonical import unpack_plain
 from spatia.store.folder import create, open_store
 from spatia.store.protocol import CommitInfo, Event, WorldStore
@@ -67,9 +68,7 @@ class Replayed:
     versions: tuple[str, ...]  # what ran in another version then: ``numpy 1.26.4, now 2.1.0``
 
 
-def replay(
-    run: Path, *, out: Path | None = None, said: Callable[[CommitInfo], None] = lambda commit: None
-) -> Replayed:
+def replay(run: Path, *, out: Path | None = None, said: Callable[[CommitInfo], None] = lambda commit: None) -> Replayed:
     """Walk a run's orders again, and compare commits, frames and journal; stops at the first commit that differs.
 
     `run` is a run folder or a saved world; `out` keeps the world that comes out, in a new folder. `said` hears of every
@@ -152,19 +151,147 @@ class _Replay:
     # -- the recording --------------------------------------------------------------------------------------------
 
     def _sessions(self) -> Iterator[list[Event]]:
-        """The events of each session that the run was walked in: one begins by putting the first epoch."""
+        """The events of each session that the run was walked in; one begins by putting its first epoch."""
         session: list[Event] = []
         for event in self._events:
-            if any(_record(change.get("resource"), "Epoch") for change in self._changes(event)):
+            for epoch in self._put(event, "Epoch"):
+                if epoch["value"] != 0:
+                    raise self._unwalkable("its world was begun again by a reset", fix="replay the run before it")
                 if session:
                     yield session
                 session = []
-            elif not session and not self._changes(event):
-                raise self._not_whole("its journal does not begin with a session")
             session.append(event)
         if session:
             yield session
 
-    def _changes(self, event: Event) -> list[dict[str, Any]]:
+    def _put(self, event: Event, kind: str) -> list[dict[str, Any]]:
+        """The resources of a kind that an event put."""
+        if event.kind != "changes":
+            return []
         changes = unpack_plain(event.payload, where=f"{self._name}: tick {event.tick}")
-        return [change for change in changes if isinstance(change, dict)] if event.kind == "changes" else []
+        try:
+            resources = [change["resource"] for change in changes if change["kind"] == "Put"]
+            return [resource for resource in resources if resource["kind"] == kind]
+        except (KeyError, TypeError) as error:
+            raise self._unwalkable(f"the changes of tick {event.tick} cannot be read: {error}") from error
+
+    def _commit_ticks(self) -> dict[int, int]:
+        """When each request of a live run is committed: as then, or never."""
+        requests = max((put["requests"] for event in self._events for put in self._put(event, "Counts")), default=0)
+        return dict.fromkeys(range(requests), NEVER) | commit_ticks_of(self._recorded)
+
+    def _order(self, event: Event) -> Order:
+        data = unpack_plain(event.payload, where=f"{self._name}: tick {event.tick}")
+        try:
+            if data["kind"] == "FollowPath":
+                poses = self._poses(data["world_from_camera"])
+                return FollowPath(world_from_camera=poses, prompt=data["prompt"])
+            order: Order = _record(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._unwalkable(f"the order of tick {event.tick} cannot be read: {error}") from error
+        return order
+
+    def _poses(self, data: Any) -> F64:
+        """The path of an order. A journal keeps a long one as its hash; its poses are those that were walked."""
+        if isinstance(data, list):
+            return np.array(data, dtype=np.float64)
+        count = data["shape"][0]
+        for poses in self._known:
+            for start in range(len(poses) - count + 1):
+                if hashlib.sha256(poses[start : start + count].tobytes()).hexdigest() == data["sha256"]:
+                    return poses[start : start + count]
+        raise self._unwalkable(
+            f"a path of {count} poses was not walked to its end, and its scene does not say it",
+            fix="finish the run with `spatia run --resume`, then replay it",
+        )
+
+    def _known_poses(self) -> Iterator[F64]:
+        """All poses that clips cover; then those of the scene, for a walk that was not finished."""
+        clips = [info.number for info in self._commits if info.kind == "clip"]
+        name = "world_from_camera"
+        walked = [self._recorded.load_arrays(number, names=[name])[name] for number in clips]
+        yield np.concatenate([np.empty((0, 4, 4)), *walked])
+        with suppress(SpatiaError):  # such as a recording that is gone by now
+            yield np.concatenate(list(round_poses(self._scene, start=np.array(self._commits[0].payload["start"]))))
+
+    def _unwalkable(self, problem: str, *, fix: str = "") -> StoreError:
+        return StoreError(f"cannot be walked again: {problem}", where=self._name, fix=fix)
+
+    # -- the comparison -------------------------------------------------------------------------------------------
+
+    def _different_commit(self, replayed: WorldStore) -> Difference | None:
+        """Compares the commits that came since the last time."""
+        if replayed.head is None or replayed.head.number < self._same:
+            return None
+        for new in list(replayed.log())[self._same :]:
+            where = f"commit {new.number}"
+            if new.number >= len(self._commits):
+                return Difference(where=where, recorded="nothing", replayed=new.kind)
+            old = self._commits[new.number]
+            if old.hash != new.hash:
+                return _difference(old, new, where=where)
+            self._said(new)
+            self._same += 1
+        return None
+
+    def _different_journal(self, replayed: WorldStore) -> Difference | None:
+        """Compares what no commit's hash covers."""
+        if self._same < len(self._commits):
+            missing = self._commits[self._same]
+            return Difference(where=f"commit {self._same}", recorded=missing.kind, replayed="nothing")
+        events = [event for event in replayed.events() if event.kind != "timings"]
+        for number, (old, new) in enumerate(zip_longest(self._events, events)):
+            if old != new:
+                where = f"event {number} of the journal"
+                return Difference(where=where, recorded=_summary(old), replayed=_summary(new))
+        return None
+
+
+def _record(data: Any) -> Any:
+    """The order or edit that `journal.plain` made this of. Raises `KeyError`, `TypeError` or `ValueError`."""
+    if isinstance(data, list):
+        return tuple(map(_record, data))
+    if not isinstance(data, dict):
+        return data
+    return _RECORDS[data["kind"]](**{name: _record(value) for name, value in data.items() if name != "kind"})
+
+
+def _difference(old: CommitInfo, new: CommitInfo, *, where: str) -> Difference:
+    """What of a commit is not the same: a frame where it is one, else the first entry of the payload."""
+    if old.kind != new.kind:
+        return Difference(where=where, recorded=old.kind, replayed=new.kind)
+    for key in sorted(old.payload.keys() | new.payload.keys(), key=lambda key: (key != "frame_sha256", key)):
+        one, other = old.payload.get(key), new.payload.get(key)
+        if one == other:
+            continue
+        if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+            at = next(i for i, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
+            return Difference(where=f"{where}, {key} {at}", recorded=_short(one[at]), replayed=_short(other[at]))
+        return Difference(where=f"{where}, {key}", recorded=_short(one), replayed=_short(other))
+    return Difference(where=f"{where}, points and arrays", recorded=_short(old.hash), replayed=_short(new.hash))
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:16]}…"
+
+
+def _summary(event: Event | None) -> str:
+    if event is None:
+        return "nothing"
+    return f"{event.kind} of tick {event.tick} ({hashlib.sha256(event.payload).hexdigest()[:12]})"
+
+
+def print_replay(run: Path, *, out: Path | None) -> bool:
+    """What `spatia replay` prints; whether the same came out."""
+    found = replay(run, out=out, said=lambda commit: typer.echo(f"commit {commit.number} ({commit.kind}): the same"))
+    if found.difference is None:
+        typer.echo(
+            f"the same: {found.orders} orders gave {found.commits} commits, {found.frames} frames and "
+            f"{found.events} events of the journal again, byte for byte"
+        )
+        return True
+    typer.echo(f"not the same: {found.difference}")
+    for version in found.versions:
+        typer.echo(f"  recorded with {version}")
+    return False

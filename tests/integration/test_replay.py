@@ -1,0 +1,189 @@
+"""Recorded runs, walked again from their orders."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spatia.app.replay import Replayed, replay
+from spatia.app.run import SceneRun
+from spatia.app.run_folder import RunFolder, new_folder
+from spatia.app.session import Session, scene_settings
+from spatia.errors import SpatiaError, StoreError
+from spatia.geom import path
+from spatia.records.control import FollowPath, Motion
+from spatia.records.edits import AddPrimitive, Move, OfLabel, Redo, Remove, Sphere, Undo
+from spatia.records.generation import Progress
+from spatia.scene.load import load_scene
+from spatia.store.copy import copy_world
+from spatia.store.folder import create, open_store
+from support.command_line import spatia
+from support.scenes_small import small_room, write_small_room
+
+
+def quiet(progress: Progress) -> None:
+    pass
+
+
+def run_here(scene: Path, out: Path, *, clips: int | None = None) -> None:
+    with SceneRun.begin(load_scene(scene), new_folder(out), while_waiting=quiet) as run:
+        for made, _ in enumerate(run.execute(), start=1):
+            if made == clips:
+                break
+
+
+def go_on(out: Path, *, clips: int | None = None) -> None:
+    with SceneRun.resume(RunFolder(out), while_waiting=quiet) as run:
+        for made, _ in enumerate(run.execute(), start=1):
+            if made == clips:
+                break
+
+
+def walked(world: Path, walk: Callable[[Session], object], *overrides: str) -> Path:
+    with Session.open(small_room(*overrides), out=world) as session:
+        walk(session)
+    return world
+
+
+def by_hand(session: Session) -> None:
+    """Motion, edits, a refused edit and clips, as a person would."""
+    for _ in range(6):
+        session.step(Motion(forward=1.0, yaw_rad=0.02))
+    session.generate(prompt="a room")
+    session.edit(Remove(where=Sphere(center_m=(0.0, 0.0, 1.0), radius_m=0.6)))
+    session.edit(
+        AddPrimitive(shape="box", center_m=(0.0, 0.0, 1.0), size_m=(0.3, 0.3, 0.3), color=(9, 99, 9), label=40)
+    )
+    session.edit(Move(where=OfLabel(label=40), offset_m=(0.1, 0.0, 0.0)))
+    with pytest.raises(SpatiaError, match="redo"):
+        session.edit(Redo())
+    session.edit(Undo())
+    for _ in range(5):
+        session.step(Motion(right=0.5))
+    session.walk(path.dolly(session.observe().world_from_camera, 0.3, frames=9))
+
+
+def frame_count(world: Path) -> int:
+    with open_store(world, read_only=True) as store:
+        return sum(len(info.payload.get("frame_sha256", ())) for info in store.log())
+
+
+def same(found: Replayed, world: Path) -> bool:
+    assert found.difference is None
+    assert found.versions == ()
+    return found.frames == frame_count(world)
+
+
+def test_a_run_of_a_scene_comes_out_again(tmp_path: Path) -> None:
+    run_here(write_small_room(tmp_path), tmp_path / "run")
+    found = replay(tmp_path / "run", out=tmp_path / "again")
+    assert same(found, tmp_path / "run" / "world")
+    assert found.frames == 21
+    with open_store(tmp_path / "run" / "world") as one, open_store(tmp_path / "again") as other:
+        assert one.head == other.head
+
+
+@pytest.mark.parametrize("commit", ["lockstep", "live"])
+def test_a_walk_by_hand_comes_out_again(commit: str, tmp_path: Path) -> None:
+    world = walked(tmp_path / "world", by_hand, f"generation.commit={commit}")
+    found = replay(world)
+    assert same(found, world)
+    assert found.orders > 12
+
+
+@pytest.mark.parametrize("commit", ["lockstep", "live"])
+def test_a_run_that_was_cut_short_twice_comes_out_again(commit: str, tmp_path: Path) -> None:
+    scene = write_small_room(tmp_path)
+    scene.write_text(scene.read_text().replace("generation:", f"generation:\n  commit: {commit}"))
+    run = tmp_path / "run"
+    run_here(scene, run, clips=1)
+    assert same(replay(run), run / "world")  # the rest of its path is known from its scene
+    go_on(run, clips=2)
+    go_on(run)
+    found = replay(run)
+    assert same(found, run / "world")
+    assert found.frames == 21
+
+
+def test_a_clip_that_was_still_in_the_making_is_not_committed_this_time_either(tmp_path: Path) -> None:
+    def leaves_in_the_middle(session: Session) -> None:
+        for _ in range(9):
+            session.step(Motion(forward=1.0))
+        session.finish()
+        for _ in range(6):
+            session.step(Motion(forward=1.0))
+
+    world = walked(tmp_path / "world", leaves_in_the_middle, "generation.commit=live")
+    assert same(replay(world), world)
+
+
+def test_a_world_in_which_nothing_was_done_comes_out_again(tmp_path: Path) -> None:
+    world = walked(tmp_path / "world", lambda session: None)
+    found = replay(world)
+    assert same(found, world)
+    assert (found.orders, found.commits) == (0, 1)
+
+
+def forged(world: Path, out: Path, *, seed: int) -> Path:
+    """The same journal, under a scene with another seed."""
+    with (
+        open_store(world, read_only=True) as source,
+        create(
+            out,
+            settings=scene_settings(small_room(f"seed={seed}", "generation.generator.name=reprojection")),
+            fingerprint=dict(source.fingerprint) | {"numpy": "0.1"},
+        ) as target,
+    ):
+        copy_world(source, target)
+    return out
+
+
+def test_the_first_difference_is_named_and_the_exit_status_is_1(tmp_path: Path) -> None:
+    world = walked(tmp_path / "world", by_hand)
+    other = forged(world, tmp_path / "other", seed=6)
+    found = replay(other)
+    assert found.difference is not None
+    assert found.difference.where == "commit 1, frame_sha256 0"
+    assert found.difference.recorded != found.difference.replayed
+    assert found.commits == 1
+    answer = spatia("replay", other)
+    assert answer.status == 1
+    assert "not the same: commit 1, frame_sha256 0: recorded" in answer.out
+    assert "recorded with numpy 0.1, now" in answer.out
+
+
+def test_the_command_says_what_is_the_same(tmp_path: Path) -> None:
+    world = walked(tmp_path / "world", by_hand)
+    answer = spatia("replay", world, "--out", tmp_path / "again")
+    assert answer.status == 0, answer.err
+    assert "commit 1 (clip): the same" in answer.out
+    assert "byte for byte" in answer.out
+    assert spatia("replay", world, "--out", tmp_path / "again").status == 2
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="not a world"):
+        replay(tmp_path / "nowhere")
+    with create(tmp_path / "empty", settings={}) as store:
+        assert store.head is None
+    with pytest.raises(StoreError, match="holds no run"):
+        replay(tmp_path / "empty")
+
+
+def test_a_world_that_was_reset_is_refused(tmp_path: Path) -> None:
+    with Session.open(small_room()) as session:
+        session.reset(seed=99)
+        session.walk(path.dolly(session.start, 0.3, frames=9))
+        session.save(tmp_path / "world")
+    with pytest.raises(StoreError, match="begun again by a reset"):
+        replay(tmp_path / "world")
+
+
+def test_a_path_of_which_only_the_hash_is_known_is_refused(tmp_path: Path) -> None:
+    def gives_up(session: Session) -> None:
+        poses = path.dolly(session.start, 0.3, frames=40)
+        next(session.carry_out(FollowPath(world_from_camera=poses)))
+
+    world = walked(tmp_path / "world", gives_up)
+    with pytest.raises(StoreError, match="not walked to its end"):
+        replay(world)
