@@ -159,6 +159,7 @@ class Devices:
             case KeyDown(key, repeated):
                 self._key_down(key, repeated, poll)
             case KeyUp(key):
+                self._skip_character = False
                 self._down.pop(key, None)
             case Character(text):
                 if self._typing and not self._skip_character:

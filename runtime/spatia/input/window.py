@@ -117,12 +117,8 @@ class Window:
         glfw.set_window_title(self._handle, title)
 
     def add_gamepads(self, mappings: tuple[str, ...]) -> None:
-        """Know more gamepads, or known ones otherwise; see `gamepad_mappings.read_mappings`."""
-        self._complaints.clear()
-        if mappings and not glfw.update_gamepad_mappings("\n".join(mappings)):
-            raise DeviceError(
-                f"GLFW refuses these gamepad mappings: {self._complaint()}", fix="remove lines until it takes them"
-            )
+        """Know more gamepads, or known ones otherwise. `gamepad_mappings.read_mappings` reads and checks a file."""
+        glfw.update_gamepad_mappings("\n".join(mappings))
 
     def close(self) -> None:
         """Release what was made with the context before this. A second call does nothing."""
