@@ -121,6 +121,8 @@ def version() -> None:
 def walk(
     source: Annotated[Path, typer.Argument(help="A scene, a PLY, a folder of RGB-D frames, a saved world or a run.")],
     out: Annotated[Optional[Path], typer.Option(help="The run folder; runs/<name> by default.")] = None,  # noqa: UP045
+    record: Annotated[Optional[Path], typer.Option(help="Film the walk into this MP4.")] = None,  # noqa: UP045
+    bindings: Annotated[Optional[Path], typer.Option(help="A YAML file of actions and their keys.")] = None,  # noqa: UP045
     overrides: Overrides = None,
     debug: Debug = False,
 ) -> None:
@@ -129,7 +131,9 @@ def walk(
     from spatia.app.walk_cli import walk_in_window
 
     open_folder = (lambda: fresh_folder(Path("runs") / source.stem)) if out is None else (lambda: new_folder(out))
-    folder = walk_in_window(source, open_folder=open_folder, overrides=overrides or [])
+    folder = walk_in_window(
+        source, open_folder=open_folder, overrides=overrides or [], film=record, bindings_file=bindings
+    )
     typer.echo(f"world {folder.world}; walk on with: spatia walk {folder.path}")
 
 

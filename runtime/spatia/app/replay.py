@@ -39,7 +39,7 @@ _RECORDS: dict[str, type[Any]] = {
     for record in (
         *(Motion, Generate, ApplyEdit),
         *(edits.Remove, edits.Recolor, edits.Move, edits.AddPrimitive, edits.AddCloud, edits.Undo, edits.Redo),
-        *(edits.Box, edits.Sphere, edits.OfLabel, edits.OfClip),
+        *(edits.Box, edits.Sphere, edits.OfLabel, edits.OfClip, edits.OfVoxels),
     )
 }
 

@@ -40,6 +40,8 @@ from spatia.store.in_memory import MemoryStore
 from spatia.store.protocol import WorldStore
 from spatia.streams import Streams
 
+COVERAGE_SHRINK = 8  # as many pixels each way share one: a point a voxel fills it from across a room
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Observation:
@@ -286,6 +288,15 @@ class Session:
     def snapshot(self) -> CloudSnapshot:
         """The cloud as of the last commit."""
         return self._app.world.resource(Cloud).snapshot
+
+    def coverage(self, cameras: Cameras) -> float:
+        """The share of some views that the memory knows, seen small."""
+        lens = cameras.intrinsics
+        small = cameras.resized(
+            width_px=max(1, lens.width_px // COVERAGE_SHRINK), height_px=max(1, lens.height_px // COVERAGE_SHRINK)
+        )
+        seen = self._parts.projector.project(self.snapshot(), small, look=MetricSplat(radius_m=0.0))
+        return float((seen.index >= 0).mean())
 
     def latents(self) -> LatentSnapshot | None:
         """The latent cloud as of the last commit; None for a world that keeps none."""

@@ -13,29 +13,31 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from spatia.app.film import Film
 from spatia.app.hud import hud_lines
+from spatia.app.pointing import Pointing
 from spatia.app.session import Session
 from spatia.app.state import Trajectory, Walker
 from spatia.app.systems import Committed
 from spatia.clock import Clock
+from spatia.control.policy import PolicyState, decide
 from spatia.control.steering import Steering
 from spatia.control.walk import step_pose
 from spatia.errors import SpatiaError
-from spatia.geom.camera import Intrinsics
+from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import F64
 from spatia.input.bindings import Bindings
 from spatia.input.live import LiveSource
-from spatia.memory.picking import Picked, pick
 from spatia.records.arrays import F32, U8
 from spatia.records.control import ApplyEdit, Generate, Motion
-from spatia.records.edits import OfClip, OfLabel, Recolor, Redo, Remove, Sphere, Undo
+from spatia.records.edits import AddPrimitive, Edit, OfClip, Recolor, Redo, Remove, Selection, Undo
 from spatia.records.generation import Failure
-from spatia.records.input import BACKSPACE, ENTER, ESCAPE, InputSnapshot
+from spatia.records.input import BACKSPACE, EARLIER, ENTER, ESCAPE, LATER, InputSnapshot
 from spatia.render.view import ColorBy, Drawn, PictureMode, View
 
-PICK_RADIUS_M = 0.03
-BRUSH_M = 0.25
 PAINT = (230, 90, 40)
+THING_M = 0.3  # a ball to insert
+RECENT_POSES = 48
 NOTICE_S = 6.0
 COLORS: tuple[ColorBy, ...] = ("rgb", "coverage", "provenance")
 PICTURES: tuple[PictureMode, ...] = ("off", "beside", "over")
@@ -87,9 +89,13 @@ class Walk:
         bindings: Bindings,
         clock: Clock,
         folder: Path,
-        film: Callable[[U8], None] | None = None,
+        film: Path | None = None,
+        save_edits: Callable[[Sequence[Edit]], None] | None = None,
     ) -> None:
-        """`source` is the session's. `folder` takes screenshots; `film` every frame that is shown."""
+        """`source` is the session's. `folder` takes screenshots and films; a film to `film` begins at once.
+
+        `save_edits` writes edits into the scene file; None where the walk has none.
+        """
         self._session = session
         self._source = source
         self._window = window
@@ -97,15 +103,20 @@ class Walk:
         self._bindings = bindings
         self._clock = clock
         self._folder = folder
-        self._film = film
+        self._save_edits = save_edits
+        self._film = None if film is None else Film(film, fps=session.scene.fps)
         self._steering = Steering(tick_s=1.0 / session.scene.fps)
         self._looks = Looks()
         self._now_s = clock.now_s()
         self._frame_s = 0.0
         self._notice, self._notice_until_s = "", 0.0
-        self._prompt = ""
+        self._policy = PolicyState(policy=session.scene.generation.policy)
         self._typed = ""
-        self._picked: Picked | None = None
+        self._prompts: list[str] = []  # typed in this walk, the newest last
+        self._recalled = 0  # how far back in them
+        self._pointing = Pointing(session.labels)
+        self._edits: list[Edit] = []  # made in this walk and not saved
+        self._undone: list[Edit] = []
         self._clip: tuple[U8, float] | None = None  # the last clip's frames, and when it came
         self._clips: list[int] = []  # of this walk, that are in the memory
         self._drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
@@ -115,8 +126,12 @@ class Walk:
 
     def run(self) -> None:
         """Until the window is closed or left."""
-        while not self.ended:
-            self.frame()
+        try:
+            while not self.ended:
+                self.frame()
+        finally:
+            if self._film is not None:
+                self._film.close()
 
     def frame(self) -> None:
         """One frame of the window: input, as many ticks as are due, a picture."""
@@ -129,8 +144,9 @@ class Walk:
         for motion in motions:
             if motion != Motion():
                 self._session.push(motion)
+            self._ask_for_clip()
             self._tick()
-        self._draw(seen)
+        self._draw(seen, ticks=len(motions))
         self._window.swap()
 
     # -- what a person asks for -----------------------------------------------------------------------------------
@@ -147,22 +163,50 @@ class Walk:
 
     def _type(self, letter: str) -> None:
         if letter == ENTER:
-            self._prompt, self._typed = self._typed.strip(), ""
-            self.generate()
+            text, self._typed, self._recalled = self._typed.strip(), "", 0
+            if text:
+                self._prompts.append(text)
+            self.generate(text)
         elif letter == ESCAPE:
-            self._typed = ""
+            self._typed, self._recalled = "", 0
         elif letter == BACKSPACE:
             self._typed = self._typed[:-1]
+        elif letter in (EARLIER, LATER):
+            self._recalled = min(max(self._recalled + (1 if letter == EARLIER else -1), 0), len(self._prompts))
+            self._typed = self._prompts[-self._recalled] if self._recalled else ""
         elif letter.isprintable():
             self._typed += letter
 
-    def generate(self) -> None:
-        """A clip along the way walked since the last one."""
+    def generate(self, prompt: str | None = None) -> None:
+        """Ask for a clip along the way walked since the last one; without a prompt the last one goes on."""
         if len(self._session.world.resource(Trajectory).poses) < 2:
             self._say("walk a few steps first: a clip is made along the way walked")
             return
-        self._session.push(Generate(prompt=self._prompt))
-        self._say(f"asked for a clip{f': {self._prompt}' if self._prompt else ''}")
+        wanted = self._policy.prompt if prompt is None else prompt
+        self._policy = self._policy.wishing(Generate(prompt=wanted))
+        self._say(f"asked for a clip{f': {wanted}' if wanted else ''}")
+
+    def _ask_for_clip(self) -> None:
+        session = self._session
+        poses = session.world.resource(Trajectory).poses
+        recent = poses[-RECENT_POSES:] if len(poses) else self._walker_pose()[None]
+        decision = decide(
+            self._policy,
+            tick=session.world.tick,
+            walked_frames=len(poses),
+            in_flight=session.progress() is not None or self._source.waiting > 0,
+            recent=Cameras(world_from_camera=recent, intrinsics=session.intrinsics),
+            clip_frames=session.scene.generation.clip_frames,
+            coverage=session.coverage,
+            least_coverage=session.scene.generation.coverage_below,
+        )
+        self._policy = decision.state
+        if decision.generate is not None:
+            session.push(decision.generate)
+
+    def switch_policy(self) -> None:
+        self._policy = self._policy.switched()
+        self._say(f"clips {self._policy.policy.replace('_', ' ')}")
 
     def cancel(self) -> None:
         self._session.cancel()
@@ -173,27 +217,71 @@ class Walk:
             self._say("there is no round to take back")
             return
         clip = self._clips.pop()
-        self._session.push(ApplyEdit(edit=Remove(where=OfClip(clip=clip))))
+        self._edit(Remove(where=OfClip(clip=clip)))
         self._say(f"clip {clip} is taken out of the memory; undo brings it back")
 
     def select(self) -> None:
-        """What stands in the middle of the view: the object, or the place."""
-        pose = self._pose()
-        self._picked = pick(self._session.snapshot(), pose[:3, 3], pose[:3, 2], radius_m=PICK_RADIUS_M)
-        if self._picked is None:
-            self._say("there is nothing there")
-            return
-        names = {number: name for name, number in self._session.labels.items()}
-        self._say(f"{names.get(self._picked.label, 'a place')}, {self._picked.distance_m:.1f} m away")
+        """By what stands in the middle of the view."""
+        self._say(self._pointing.point(self._session.snapshot(), self._pose()))
+
+    def next_tool(self) -> None:
+        self._say(self._pointing.next_tool())
 
     def delete(self) -> None:
         if (where := self._selection()) is not None:
-            self._session.push(ApplyEdit(edit=Remove(where=where)))
-            self._picked = None
+            self._edit(Remove(where=where))
+            self._pointing.clear()
 
     def recolor(self) -> None:
         if (where := self._selection()) is not None:
-            self._session.push(ApplyEdit(edit=Recolor(where=where, color=PAINT)))
+            self._edit(Recolor(where=where, color=PAINT, strength=0.8))
+
+    def insert(self) -> None:
+        """A ball on what was pointed at."""
+        if self._pointing.at is None:
+            self._say("point at a place first")
+            return
+        x, y, z = self._pointing.at
+        center_m = (x, y - THING_M / 2, z)
+        self._edit(AddPrimitive(shape="sphere", center_m=center_m, size_m=(THING_M,) * 3, color=PAINT))
+
+    def undo(self) -> None:
+        if self._edits:
+            self._undone.append(self._edits.pop())
+        self._session.push(ApplyEdit(edit=Undo()))
+
+    def redo(self) -> None:
+        if self._undone:
+            self._edits.append(self._undone.pop())
+        self._session.push(ApplyEdit(edit=Redo()))
+
+    def save(self) -> None:
+        """The world is saved as it grows; edits go into the scene file."""
+        if self._save_edits is None:
+            self._say("the world is saved; there is no scene file for the edits to go to")
+            return
+        try:
+            self._save_edits(self._edits)
+        except SpatiaError as error:
+            self._say(" ".join(str(error).split()))
+            return
+        self._say(f"the world is saved, and {len(self._edits)} edits in the scene file")
+        self._edits, self._undone = [], []
+
+    def record(self) -> None:
+        """Begin a film, or end it."""
+        if self._film is not None:
+            said, self._film = self._film.close(), None
+            self._say(said)
+            return
+        number = sum(1 for _ in self._folder.glob("film_*.mp4"))
+        self._film = Film(self._folder / f"film_{number:03d}.mp4", fps=self._session.scene.fps)
+        self._say("filming")
+
+    def _edit(self, edit: Edit) -> None:
+        self._edits.append(edit)
+        self._undone.clear()
+        self._session.push(ApplyEdit(edit=edit))
 
     def free_mouse(self) -> None:
         """Once frees the mouse, twice ends the walk."""
@@ -214,17 +302,10 @@ class Walk:
             return
         self._say(f"{path.name} written")
 
-    def push_edit(self, edit: Undo | Redo) -> None:
-        self._session.push(ApplyEdit(edit=edit))
-
-    def _selection(self) -> OfLabel | Sphere | None:
-        """The object, where the point belongs to one; else what is around it."""
-        if self._picked is None:
+    def _selection(self) -> Selection | None:
+        if self._pointing.selection is None:
             self._say("look at something and select it first")
-            return None
-        if self._picked.label:
-            return OfLabel(label=self._picked.label)
-        return Sphere(center_m=self._picked.position_in_world, radius_m=BRUSH_M)
+        return self._pointing.selection
 
     def cycle(self, name: str, choices: Sequence[str]) -> None:
         following = choices[(choices.index(getattr(self._looks, name)) + 1) % len(choices)]
@@ -254,7 +335,7 @@ class Walk:
 
     # -- the picture ----------------------------------------------------------------------------------------------
 
-    def _draw(self, seen: InputSnapshot) -> None:
+    def _draw(self, seen: InputSnapshot, *, ticks: int) -> None:
         width_px, height_px = self._window.size_px
         if not width_px or not height_px:  # minimised
             return
@@ -274,10 +355,11 @@ class Walk:
             path_in_world=self._path() if self._looks.frusta else NOWHERE,
             picture=self._playing(),
             picture_mode=self._looks.picture,
-            highlighted=NOWHERE if self._picked is None else np.array([self._picked.position_in_world], np.float32),
+            highlighted=self._pointing.shown,
             hud=hud_lines(
                 frame_s=self._frame_s,
-                mode=f"{self._steering.mode} x{self._steering.pace:.1f}",
+                mode=f"{self._steering.mode} x{self._steering.pace:.1f}, {self._policy.policy.replace('_', ' ')}, "
+                f"{self._pointing.tool}" + (", filming" if self._film is not None else ""),
                 snapshot=snapshot,
                 drawn=self._drawn,
                 progress=self._session.progress(),
@@ -287,8 +369,10 @@ class Walk:
             panel=panel,
         )
         self._drawn = self._painter.draw(view, size_px=(width_px, height_px))
-        if self._film is not None:
-            self._film(self._painter.read_pixels(size_px=(width_px, height_px)))
+        if self._film is not None and ticks:
+            frame = self._painter.read_pixels(size_px=(width_px, height_px))
+            for _ in range(ticks):
+                self._film.put(frame)
 
     def _walker_pose(self) -> F64:
         _, walker = next(self._session.world.query(Walker))
@@ -333,11 +417,16 @@ HANDLERS: dict[str, Callable[[Walk], None]] = {
     "generate": Walk.generate,
     "cancel": Walk.cancel,
     "undo_round": Walk.undo_round,
-    "undo": lambda walk: walk.push_edit(Undo()),
-    "redo": lambda walk: walk.push_edit(Redo()),
+    "undo": Walk.undo,
+    "redo": Walk.redo,
     "select": Walk.select,
+    "next_tool": Walk.next_tool,
     "delete": Walk.delete,
     "recolor": Walk.recolor,
+    "insert": Walk.insert,
+    "policy": Walk.switch_policy,
+    "record": Walk.record,
+    "save": Walk.save,
     "holes": lambda walk: walk.toggle("holes"),
     "grid": lambda walk: walk.toggle("grid"),
     "frusta": lambda walk: walk.toggle("frusta"),

@@ -1,6 +1,6 @@
 """`spatia walk`: opens the window and the session on a world that is kept in a run folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,17 @@ from spatia.app.session import Session, scene_settings
 from spatia.app.walk import Walk
 from spatia.app.walk_source import walk_scene
 from spatia.clock import WallClock
+from spatia.errors import InputError, SceneError
 from spatia.input.bindings import Bindings
 from spatia.input.live import LiveSource
 from spatia.input.window import Window
 from spatia.records.arrays import U8
+from spatia.records.edits import Edit
 from spatia.render.renderer import Renderer
 from spatia.render.view import Drawn, View
+from spatia.scene.append_edits import append_edits
+from spatia.scene.guarded_yaml import parse
+from spatia.scene.load import SceneFile
 from spatia.store.folder import create
 
 WINDOW_PX = (1280, 720)
@@ -43,12 +48,49 @@ class WindowPainter:
         self._renderer.release()
 
 
+class EditSaver:
+    """Writes edits into the scene file that the walk began with."""
+
+    def __init__(self, scene_file: SceneFile, labels: Mapping[str, int]) -> None:
+        self._scene_file = scene_file
+        self._labels = labels
+
+    def __call__(self, edits: Sequence[Edit]) -> None:
+        """Raises `SceneError` with the file as it was."""
+        self._scene_file = append_edits(self._scene_file, edits, labels=self._labels)
+
+
+def bindings_of(path: Path | None) -> Bindings:
+    """The default keys, or those with what a YAML file overrides. Raises `SceneError` with the line."""
+    if path is None:
+        return Bindings.of()
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
+    document = parse(text, name=str(path))
+    if not isinstance(document.data, dict):
+        raise SceneError("must map actions to keys", where=f"{path}:1:1", fix="such as `forward: [w, up]`")
+
+    def place(action: str) -> str:
+        line, column = document.values.get((action,), (1, 1))
+        return f"{path}:{line}:{column}"
+
+    return Bindings.of(document.data, place=place)
+
+
 def walk_in_window(
-    path: Path, *, open_folder: Callable[[], RunFolder], overrides: Sequence[str], size: tuple[int, int] = WINDOW_PX
+    path: Path,
+    *,
+    open_folder: Callable[[], RunFolder],
+    overrides: Sequence[str],
+    film: Path | None = None,
+    bindings_file: Path | None = None,
+    size: tuple[int, int] = WINDOW_PX,
 ) -> RunFolder:
     """Until the person leaves. Raises `SpatiaError` before anything is made where there is no world or no window."""
     scene_file = walk_scene(path, overrides)
-    scene, bindings, source = scene_file.scene, Bindings.of(), LiveSource()
+    scene, source, bindings = scene_file.scene, LiveSource(), bindings_of(bindings_file)
     with Window(f"spatia: {scene.name}", size, bindings=bindings) as window:
         folder = open_folder()
         with folder.disk_errors_told():
@@ -61,7 +103,18 @@ def walk_in_window(
         painter = WindowPainter(window)
         try:
             with Session(scene, store=store, source=source, live_wait_s=0.0) as session:
-                walk = Walk(session, source, window, painter, bindings=bindings, clock=WallClock(), folder=folder.path)
+                saver = EditSaver(scene_file, session.labels) if path.suffix in (".yaml", ".yml") else None
+                walk = Walk(
+                    session,
+                    source,
+                    window,
+                    painter,
+                    bindings=bindings,
+                    clock=WallClock(),
+                    folder=folder.path,
+                    film=film,
+                    save_edits=saver,
+                )
                 walk.run()
         finally:
             painter.release()
