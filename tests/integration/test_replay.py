@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spatia.app.replay import Replayed, replay
@@ -11,6 +12,7 @@ from spatia.app.run_folder import RunFolder, new_folder
 from spatia.app.session import Session, scene_settings
 from spatia.errors import SpatiaError, StoreError
 from spatia.geom import path
+from spatia.memory.picking import grow, voxels_of
 from spatia.records.control import FollowPath, Motion
 from spatia.records.edits import AddPrimitive, Move, OfLabel, Redo, Remove, Sphere, Undo
 from spatia.records.generation import Progress
@@ -58,6 +60,9 @@ def by_hand(session: Session) -> None:
     with pytest.raises(SpatiaError, match="redo"):
         session.edit(Redo())
     session.edit(Undo())
+    snapshot = session.snapshot()
+    row = int(np.flatnonzero(snapshot.alive())[0])
+    session.edit(Remove(where=voxels_of(snapshot, grow(snapshot, row, reach_m=0.5, max_points=400))))
     for _ in range(5):
         session.step(Motion(right=0.5))
     session.walk(path.dolly(session.observe().world_from_camera, 0.3, frames=9))

@@ -18,7 +18,7 @@ from spatia.memory.fusion import assign_rows, fuse, widen_bounds
 from spatia.memory.page_arena import PageArena
 from spatia.memory.page_scan import keys_of_rows, rows_in_box, rows_where
 from spatia.memory.primitives import primitive_points
-from spatia.memory.voxel_grid import VoxelGroups, group_by_voxel
+from spatia.memory.voxel_grid import VoxelGroups, group_by_voxel, voxel_corners_m, voxel_keys
 from spatia.memory.voxel_index import VoxelIndex
 from spatia.records.arrays import F32, I32, U32, Bool
 from spatia.records.cloud import CLIP, FIELDS, LABEL, PAGE_POINTS, WEIGHT, CloudSnapshot, Points
@@ -30,6 +30,7 @@ from spatia.records.edits import (
     Move,
     OfClip,
     OfLabel,
+    OfVoxels,
     Recolor,
     Redo,
     Remove,
@@ -146,6 +147,12 @@ class PointMemory:
                 return self._rows_where(LABEL, where.label)
             case OfClip():
                 return self._rows_where(CLIP, where.clip)
+            case OfVoxels():
+                keys = np.array(where.keys, np.int64)
+                low, high = voxel_corners_m(keys, where.voxel_m)
+                rows = self.query_box(tuple(low - where.voxel_m), tuple(high + where.voxel_m))
+                chosen: I32 = rows[np.isin(voxel_keys(self.points_at(rows).positions_in_world, where.voxel_m), keys)]
+                return chosen
 
     def points_at(self, rows: I32) -> Points:
         """The points in these rows, tombstones too."""

@@ -7,6 +7,7 @@ sightings added to those very voxels goes with it.
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,7 +27,21 @@ from spatia.records.cloud import (
     pack_colors,
     unpack_colors,
 )
-from spatia.records.edits import AddCloud, AddPrimitive, Box, Edit, Move, Recolor, Redo, Remove, Selection, Sphere, Undo
+from spatia.records.edits import (
+    MAX_VOXELS,
+    AddCloud,
+    AddPrimitive,
+    Box,
+    Edit,
+    Move,
+    OfVoxels,
+    Recolor,
+    Redo,
+    Remove,
+    Selection,
+    Sphere,
+    Undo,
+)
 
 HISTORY_EDITS = 64
 HISTORY_ROWS = 1 << 23  # over all patches; 512 MiB
@@ -197,6 +212,13 @@ def _check_selection(where: Selection) -> None:
             _demand(_finite(where.center_m), "sphere.center_m", where.center_m, "three finite numbers")
             sized = math.isfinite(where.radius_m) and where.radius_m >= 0
             _demand(sized, "sphere.radius_m", where.radius_m, "a length of at least 0")
+        case OfVoxels():
+            sized = math.isfinite(where.voxel_m) and where.voxel_m > 0
+            _demand(sized, "voxels.voxel_m", where.voxel_m, "a length above 0")
+            count = len(where.keys)
+            _demand(0 < count <= MAX_VOXELS, "voxels.keys", f"{count} keys", f"1 to {MAX_VOXELS} of them")
+            ordered = all(low < high for low, high in pairwise((-1, *where.keys, 1 << 63)))
+            _demand(ordered, "voxels.keys", "others", "numbers in 0..2^63 - 1, ascending, each once")
         case _:
             pass
 

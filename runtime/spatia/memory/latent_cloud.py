@@ -26,9 +26,9 @@ from spatia.memory.latent_edits import (
     moved_positions,
     selected,
 )
-from spatia.memory.latent_pages import read_rows, voxel_keys, write_rows
+from spatia.memory.latent_pages import read_rows, write_rows
 from spatia.memory.page_arena import PageArena
-from spatia.memory.voxel_grid import group_by_voxel
+from spatia.memory.voxel_grid import group_by_voxel, voxel_keys
 from spatia.memory.voxel_index import VoxelIndex
 from spatia.records.arrays import F32, I32, U32
 from spatia.records.cloud import Points

@@ -23,8 +23,9 @@ import numpy.typing as npt
 from spatia.errors import StoreError
 from spatia.geom.pose import rotation_from_quaternion
 from spatia.memory.edits import Patch
+from spatia.memory.voxel_grid import voxel_keys
 from spatia.records.arrays import F32, F64, I32, U32, Bool
-from spatia.records.edits import AddPrimitive, Box, Edit, Move, OfClip, OfLabel, Selection, Sphere, Vec3
+from spatia.records.edits import AddPrimitive, Box, Edit, Move, OfClip, OfLabel, OfVoxels, Selection, Sphere, Vec3
 from spatia.records.latents import GONE, I16, LatentPoints
 
 CLIP_WORD = 3  # of a row of 32-bit words: the clip is its low half
@@ -157,6 +158,8 @@ def selected(where: Selection, positions_in_world: F32, clips: I16, labels: I16)
             return np.asarray(labels == where.label)
         case OfClip():
             return np.asarray(clips == where.clip)
+        case OfVoxels():
+            return np.isin(voxel_keys(positions_in_world, where.voxel_m), np.array(where.keys, np.int64))
 
 
 def inside(edit: AddPrimitive, positions_in_world: F32, *, margin_m: float) -> Bool:

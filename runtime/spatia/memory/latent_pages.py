@@ -1,13 +1,11 @@
-"""The loops over latent points: read and write whole rows, and find the voxels of positions.
+"""The loops over latent points: read and write whole rows.
 
 `records/latents.py` fixes the layout of a page. A row of words is a point's bytes in one piece: x, y, z, then clip and
 label, then its latent.
 """
 
-import numpy as np
 from numba import njit
 
-from spatia.memory.voxel_grid import I64, key_of
 from spatia.records.arrays import F32, I32
 from spatia.records.latents import LATENT_PAGE_POINTS, PLANES, U16
 
@@ -45,12 +43,3 @@ def write_rows(halves: U16, table: I32, bounds_m: F32, rows: I32, words: U16, fl
         page[7 * LATENT_PAGE_POINTS + slot] = words[k, 7]
         at = PLANES * LATENT_PAGE_POINTS + slot * latent_words
         page[at : at + latent_words] = words[k, PLANES:]
-
-
-@njit(cache=True, nogil=True)
-def voxel_keys(positions_m: F32, voxel_m: float) -> I64:
-    """[N] the voxel of each position; -1 for one that is not finite or out of range."""
-    keys = np.empty(len(positions_m), np.int64)
-    for i in range(len(positions_m)):
-        keys[i] = key_of(positions_m[i, 0], positions_m[i, 1], positions_m[i, 2], voxel_m)
-    return keys

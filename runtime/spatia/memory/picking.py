@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from spatia.memory.page_scan import rows_in_box, rows_where
-from spatia.memory.voxel_grid import COORDINATE_OFFSET, I64, key_coordinate, key_of, packed
+from spatia.memory.voxel_grid import COORDINATE_OFFSET, I64, key_coordinate, packed, voxel_keys
 from spatia.records.arrays import F32, F64, I32, U32
 from spatia.records.cloud import (
     BLUE,
@@ -26,7 +26,7 @@ from spatia.records.cloud import (
     Z,
     unpack_colors,
 )
-from spatia.records.edits import Vec3
+from spatia.records.edits import MAX_VOXELS, OfVoxels, Vec3
 
 LINK_VOXELS = 2  # points so many voxels apart are connected: one empty voxel between two sightings is no edge
 
@@ -107,11 +107,24 @@ def grow(
     if color_tolerance is not None:
         offset = colors_of(snapshot, rows).astype(np.float64) - colors_of(snapshot, seed)
         rows = rows[(offset**2).sum(axis=1) <= color_tolerance**2]
-    keys = keys_at(positions_of(snapshot, rows), snapshot.voxel_m)
+    keys = voxel_keys(positions_of(snapshot, rows), snapshot.voxel_m)
     order = np.argsort(keys, kind="stable")
     first = int(np.flatnonzero(rows[order] == row)[0])
     grown: I32 = rows[order[_connected(keys[order], first, max_points)]]
     return np.sort(grown)
+
+
+def voxels_of(snapshot: CloudSnapshot, rows: I32) -> OfVoxels:
+    """Some rows as a selection for edits: their voxels, doubled in size until there are few enough to be kept.
+
+    Voxels of the cloud's own size hold no other point than these. Raises `ValueError` for no rows.
+    """
+    if not len(rows):
+        raise ValueError("a selection needs at least one row")
+    positions, voxel_m = positions_of(snapshot, rows), snapshot.voxel_m
+    while len(keys := np.unique(voxel_keys(positions, voxel_m))) > MAX_VOXELS:
+        voxel_m *= 2
+    return OfVoxels(voxel_m=voxel_m, keys=tuple(keys.tolist()))
 
 
 def positions_of(snapshot: CloudSnapshot, rows: I32) -> F32:
@@ -153,15 +166,6 @@ def _entries(bounds_m: F32, start: F64, ahead: F64, *, margin_m: float) -> F64:
     near = np.where(still, np.where(inside, -np.inf, np.inf), np.minimum(one, other)).max(axis=1)
     far = np.where(still, np.where(inside, np.inf, -np.inf), np.maximum(one, other)).min(axis=1)
     return np.where((near <= far) & (far >= 0), np.maximum(near, 0.0), np.inf)
-
-
-@njit(cache=True, nogil=True)
-def keys_at(positions_m: F32, voxel_m: float) -> I64:
-    """[K] the voxel of each position; -1 for one that has none."""
-    keys = np.empty(len(positions_m), np.int64)
-    for i in range(len(positions_m)):
-        keys[i] = key_of(positions_m[i, 0], positions_m[i, 1], positions_m[i, 2], voxel_m)
-    return keys
 
 
 @njit(cache=True, nogil=True)

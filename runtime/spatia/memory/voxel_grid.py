@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from spatia.records.arrays import F32, I32
+from spatia.records.arrays import F32, F64, I32
 
 I64 = npt.NDArray[np.int64]
 Real = float | np.floating
@@ -66,6 +66,22 @@ def key_of(x_m: Real, y_m: Real, z_m: Real, voxel_m: float) -> int:
     if in_range(cx) and in_range(cy) and in_range(cz):
         return packed(cx, cy, cz)
     return -1
+
+
+@njit(cache=True, nogil=True)
+def voxel_keys(positions_m: F32, voxel_m: float) -> I64:
+    """[N] the voxel of each position; -1 for one that is not finite or out of range."""
+    keys = np.empty(len(positions_m), np.int64)
+    for i in range(len(positions_m)):
+        keys[i] = key_of(positions_m[i, 0], positions_m[i, 1], positions_m[i, 2], voxel_m)
+    return keys
+
+
+def voxel_corners_m(keys: I64, voxel_m: float) -> tuple[F64, F64]:
+    """The lowest and the highest corner, [3] each, of the box around some voxels."""
+    shifts = np.array([2, 1, 0], np.int64) * COORDINATE_BITS
+    coordinates = ((keys[:, None] >> shifts) & COORDINATE_MASK) - COORDINATE_OFFSET
+    return coordinates.min(axis=0) * voxel_m, (coordinates.max(axis=0) + 1) * voxel_m
 
 
 @njit(cache=True, nogil=True)

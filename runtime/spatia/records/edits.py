@@ -33,7 +33,20 @@ class OfClip:
     clip: int
 
 
-Selection = Box | Sphere | OfLabel | OfClip
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfVoxels:
+    """The points in these voxels of a grid: a surface that was picked by hand, wherever it is selected again.
+
+    A key packs three coordinates, ``floor(position / voxel_m)``, each as 21 bits above -2^20, x highest.
+    """
+
+    voxel_m: float
+    keys: tuple[int, ...]  # ascending, `MAX_VOXELS` at most
+
+
+MAX_VOXELS = 1 << 15
+
+Selection = Box | Sphere | OfLabel | OfClip | OfVoxels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from spatia.errors import SceneError
 from spatia.records import edits as record
 from spatia.scene.guarded_yaml import Document, Location, parse
 from spatia.scene.load import SceneFile, read_scene
+from spatia.scene.schema_edits import packed_keys
 
 MAX_TRIES = 64  # places tried: more than the lines of any value that a person writes
 BOM = b"\xef\xbb\xbf"
@@ -199,6 +200,8 @@ def _region(where: record.Selection, names: Mapping[int, str]) -> dict[str, Any]
             return {"label": names.get(where.label, where.label)}
         case record.OfClip():
             return {"clip": where.clip}
+        case record.OfVoxels():
+            return {"voxels": {"voxel_m": where.voxel_m, "keys": packed_keys(where.keys)}}
 
 
 def _turn_deg(wxyz: tuple[float, float, float, float]) -> float:

@@ -1,10 +1,14 @@
 """How a scene says what to change in the remembered world, and the step from there to `records.edits`. Any thread."""
 
+import base64
 import math
+import zlib
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, Tag, model_validator
+import numpy as np
+from pydantic import AfterValidator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from spatia.errors import SceneError, unknown_name
@@ -58,12 +62,56 @@ class ClipRegion(Part):
     clip: Annotated[int, Field(ge=-2, le=2**31 - 1)]
 
 
+def packed_keys(keys: tuple[int, ...]) -> str:
+    """Voxels' keys as a line of text: base64 of zlib of the steps from key to key as 64-bit little-endian numbers."""
+    steps = np.diff(np.array(keys, "<i8"), prepend=np.int64(0))
+    return base64.b64encode(zlib.compress(steps.tobytes(), 9)).decode()
+
+
+def unpacked_keys(text: str) -> tuple[int, ...]:
+    """The inverse of `packed_keys`. Raises `ValueError` for a text that it cannot have written."""
+    unpacking = zlib.decompressobj()
+    try:
+        steps = unpacking.decompress(base64.b64decode(text, validate=True), 8 * record.MAX_VOXELS)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if not unpacking.eof or unpacking.unused_data or not steps or len(steps) % 8:
+        raise ValueError(f"they hold something else than 1 to {record.MAX_VOXELS} keys")
+    numbers = np.frombuffer(steps, "<i8").tolist()
+    keys = tuple(accumulate(numbers))
+    if keys[0] < 0 or keys[-1] >= 1 << 63 or min(numbers[1:], default=1) <= 0:
+        raise ValueError("the keys do not ascend")
+    return keys
+
+
+def _unpackable(text: str) -> str:
+    try:
+        unpacked_keys(text)
+    except ValueError as error:
+        raise PydanticCustomError("voxels", "cannot be unpacked: {cause}", {"cause": str(error)}) from error
+    return text
+
+
+class Voxels(Part):
+    """As the runtime writes them for a surface that was picked by hand."""
+
+    voxel_m: Annotated[float, Field(ge=0.001, le=1e4)]
+    keys: Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_unpackable)]
+
+
+class VoxelRegion(Part):
+    """All points in a set of voxels."""
+
+    voxels: Voxels
+
+
 Region = Annotated[
     Annotated[BoxRegion, Tag("<box>")]
     | Annotated[SphereRegion, Tag("<sphere>")]
     | Annotated[LabelRegion, Tag("<label>")]
-    | Annotated[ClipRegion, Tag("<clip>")],
-    NamedByKey(("box", "sphere", "label", "clip")),
+    | Annotated[ClipRegion, Tag("<clip>")]
+    | Annotated[VoxelRegion, Tag("<voxels>")],
+    NamedByKey(("box", "sphere", "label", "clip", "voxels")),
 ]
 
 
@@ -184,6 +232,8 @@ def _selection(region: Region, labels: Mapping[str, int], where: str) -> record.
             return record.OfLabel(label=_label(region.label, labels, where))
         case ClipRegion():
             return record.OfClip(clip=region.clip)
+        case VoxelRegion():
+            return record.OfVoxels(voxel_m=region.voxels.voxel_m, keys=unpacked_keys(region.voxels.keys))
 
 
 def _label(label: int | str, labels: Mapping[str, int], where: str) -> int:

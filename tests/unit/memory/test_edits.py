@@ -8,6 +8,7 @@ from spatia.memory.cloud import PointMemory
 from spatia.memory.edits import HISTORY_EDITS, History, NothingToUndoError, Patch
 from spatia.records.cloud import EDIT_CLIP, FIELDS, WEIGHT, Points
 from spatia.records.edits import (
+    MAX_VOXELS,
     AddCloud,
     AddPrimitive,
     Box,
@@ -15,6 +16,7 @@ from spatia.records.edits import (
     Move,
     OfClip,
     OfLabel,
+    OfVoxels,
     Recolor,
     Redo,
     Remove,
@@ -38,6 +40,14 @@ def line(n: int = 10) -> PointMemory:
     return memory
 
 
+def voxels(voxel_m: float, *x_m: float) -> OfVoxels:
+    """Those around some points of the x axis."""
+    middle = 1 << 20
+    return OfVoxels(
+        voxel_m=voxel_m, keys=tuple(((int(x / voxel_m) + middle) << 42) | (middle << 21) | middle for x in x_m)
+    )
+
+
 def xs(memory: PointMemory) -> list[float]:
     return sorted(round(float(x), 3) for x in memory.snapshot().points().positions_in_world[:, 0])
 
@@ -55,6 +65,8 @@ def pages(memory: PointMemory) -> bytes:
         (Sphere(center_m=(0.505, 0.05, 0), radius_m=0.1), [5]),
         (OfLabel(label=2), [2, 5, 8]),
         (OfClip(clip=1), [1, 3, 5, 7, 9]),
+        (voxels(0.01, 0.105, 0.415, 0.505), [1, 5]),
+        (voxels(0.1, 0.15, 0.45), [1, 4]),
     ],
 )
 def test_a_removal_takes_exactly_the_selected_points(where: Selection, removed: list[int]) -> None:
@@ -152,6 +164,7 @@ def test_adding_a_cloud_without_its_points_is_a_mistake_of_the_caller() -> None:
 
 EVERY_KIND: tuple[Edit, ...] = (
     Remove(where=OfClip(clip=1)),
+    Remove(where=voxels(0.01, 0.105, 0.205)),
     Recolor(where=OfLabel(label=1), color=(200, 100, 255), strength=0.3),
     Move(where=Box(low_m=(0, -1, -1), high_m=(0.5, 1, 1)), offset_m=(0.25, 0, 0)),
     AddPrimitive(shape="box", center_m=(0.3, 0, 0), size_m=(0.3, 0.1, 0.1), color=(0, 0, 255)),
@@ -245,6 +258,13 @@ def test_an_edit_that_does_not_fit_changes_nothing() -> None:
         (Remove(where=Box(low_m=(1, 0, 0), high_m=(0, 1, 1))), "box"),
         (Remove(where=Box(low_m=(float("nan"), 0, 0), high_m=(0, 1, 1))), "box"),
         (Remove(where=Sphere(center_m=(0, 0, 0), radius_m=-1)), "radius_m"),
+        (Remove(where=OfVoxels(voxel_m=0.0, keys=(1,))), "voxel_m"),
+        (Remove(where=OfVoxels(voxel_m=0.1, keys=())), "0 keys"),
+        (Remove(where=OfVoxels(voxel_m=0.1, keys=tuple(range(MAX_VOXELS + 1)))), "keys"),
+        (Remove(where=OfVoxels(voxel_m=0.1, keys=(3, 2))), "ascending"),
+        (Remove(where=OfVoxels(voxel_m=0.1, keys=(2, 2))), "ascending"),
+        (Remove(where=OfVoxels(voxel_m=0.1, keys=(-1,))), "ascending"),
+        (Remove(where=OfVoxels(voxel_m=0.1, keys=(1 << 63,))), "ascending"),
         (Recolor(where=ALL, color=(0, 0, 0), strength=1.5), "strength"),
         (Recolor(where=ALL, color=(0, 0, 300)), "color"),
         (Move(where=ALL, offset_m=(float("inf"), 0, 0)), "offset_m"),

@@ -22,6 +22,7 @@ from spatia.records.edits import (
     Move,
     OfClip,
     OfLabel,
+    OfVoxels,
     Recolor,
     Redo,
     Remove,
@@ -61,6 +62,12 @@ def random_points(rng: np.random.Generator, n: int, grid: LatentGrid, *, clip: i
         clips=np.full(n, clip, np.int16),
         labels=rng.integers(0, 4, n).astype(np.int16),
     )
+
+
+MIDDLE = 1 << 20  # what voxels' coordinates are counted from in their keys
+FOURTH_AND_SIXTH = OfVoxels(
+    voxel_m=0.1, keys=tuple(((x + MIDDLE) << 42) | (MIDDLE << 21) | MIDDLE for x in (3, 5, 70))
+)  # of a line
 
 
 def line(n: int = 10) -> LatentCloud:
@@ -183,6 +190,7 @@ def test_a_snapshot_never_changes_under_its_reader() -> None:
         (OfLabel(label=2), [2, 5, 8]),
         (OfLabel(label=70_000), []),
         (OfClip(clip=1), [1, 3, 5, 7, 9]),
+        (FOURTH_AND_SIXTH, [3, 5]),
     ],
 )
 @pytest.mark.parametrize("kind", [Remove, lambda where: Recolor(where=where, color=(1, 2, 3), strength=0.1)])
@@ -254,6 +262,7 @@ def test_an_added_cloud_retires_the_latents_in_its_voxels() -> None:
 
 EDITS: tuple[Edit, ...] = (
     Remove(where=OfClip(clip=0)),
+    Remove(where=FOURTH_AND_SIXTH),
     Recolor(where=Sphere(center_m=(0, 0, 0), radius_m=0.7), color=(1, 2, 3)),
     Move(where=OfLabel(label=1), offset_m=(0.3, 0.1, 0), rotation_wxyz=(0.9, 0.1, 0.3, 0)),
     AddPrimitive(shape="sphere", center_m=(0, 0.2, 0), size_m=(1, 1, 1), color=(1, 2, 3)),

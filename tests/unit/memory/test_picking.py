@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatia.memory.cloud import PointMemory
-from spatia.memory.picking import brush, grow, in_box, of_label, pick
+from spatia.memory.picking import brush, grow, in_box, of_label, pick, voxels_of
 from spatia.memory.picking_reference import reference_grow, reference_pick
 from spatia.records.cloud import PAGE_POINTS, CloudSnapshot, Points, snapshot_of_points
 from spatia.records.edits import Box, OfLabel, Remove, Sphere
@@ -136,6 +136,29 @@ def test_growth_at_the_edge_of_the_world_does_not_wrap_around() -> None:
     memory.insert(Points.of([[0, 0, last_m], [0, 0, -last_m], [0, 0.125, -last_m]], (0, 0, 0)))
     snapshot = memory.snapshot()
     assert sorted(len(grow(snapshot, row, reach_m=1e6, max_points=9)) for row in range(3)) == [1, 2, 2]
+
+
+@given(SEEDS)
+@settings(derandomize=True, max_examples=15, deadline=None)
+def test_a_grown_surface_is_selected_again_by_its_voxels_and_by_nothing_else(seed: int) -> None:
+    memory = cloud(seed % 3)
+    snapshot = memory.snapshot()
+    row = int(np.flatnonzero(snapshot.alive())[seed % snapshot.alive_count])
+    grown = grow(snapshot, row, reach_m=0.2, max_points=200)
+    assert memory.select(voxels_of(snapshot, grown)).tolist() == grown.tolist()
+
+
+def test_a_surface_of_too_many_voxels_is_kept_in_larger_ones() -> None:
+    side = 200
+    grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).reshape(-1, 2) * 0.01 + 0.005
+    memory = PointMemory(voxel_m=0.01, max_points=side * side)
+    memory.insert(Points.of(np.insert(grid, 2, 1.0, axis=1), (0, 0, 0)))
+    rows = np.arange(side * side, dtype=np.int32)
+    kept = voxels_of(memory.snapshot(), rows)
+    assert (kept.voxel_m, len(kept.keys)) == (0.02, side * side // 4)
+    assert len(memory.select(kept)) == side * side
+    with pytest.raises(ValueError, match="at least one row"):
+        voxels_of(memory.snapshot(), rows[:0])
 
 
 def test_growth_needs_a_living_point_and_room_for_it() -> None:

@@ -27,6 +27,7 @@ EVERY_KIND: tuple[record.Edit, ...] = (
     record.Recolor(where=record.Sphere(center_m=(0.1, -1e-05, 2.0), radius_m=0.25), color=(1, 2, 3), strength=0.8),
     record.Move(where=record.OfClip(clip=-1), offset_m=(0.5, 0.0, 0.0)),
     record.AddPrimitive(shape="sphere", center_m=(0.0, 1.0, 2.0), size_m=(1.0, 1.0, 1.0), color=(9, 9, 9), label=9),
+    record.Remove(where=record.OfVoxels(voxel_m=0.01, keys=(0, 5, 6, (1 << 63) - 1))),
     record.Undo(),
     record.Redo(),
     record.Remove(where=record.Box(low_m=(-1.0, -1.0, -1.0), high_m=(1.0, 1.0, 1.0))),
@@ -170,6 +171,14 @@ def test_too_many_edits_for_a_scene_are_refused_and_nothing_written(tmp_path: Pa
     with pytest.raises(SceneError, match="no place was found"):
         append_edits(loaded, [record.Undo()] * 6000)
     assert (tmp_path / "scene.yaml").read_bytes() == loaded.text
+
+
+def test_the_largest_surface_that_can_be_picked_fits_into_a_scene(tmp_path: Path) -> None:
+    loaded = written(tmp_path, HEAD + "rounds:\n  - path: [{hold: 3}]\n")
+    row = [(1 << 62) + (x << 42) + (y << 21) + (x * y) % 50 for x in range(256) for y in range(128)]
+    edit = record.Remove(where=record.OfVoxels(voxel_m=0.01, keys=tuple(row)))
+    assert len(row) == record.MAX_VOXELS
+    assert edits_of(append_edits(loaded, [edit])) == [edit]
 
 
 def test_no_edits_change_nothing_and_a_file_keeps_its_mode_and_its_link(tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
+import base64
 import math
+import zlib
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from spatia.errors import SceneError
 from spatia.records import edits as record
-from spatia.scene.schema_edits import SceneEdit, to_edit
+from spatia.scene.schema_edits import SceneEdit, packed_keys, to_edit
 
 LABELS = {"sofa": 4, "coffee table": 6}
 EDIT: TypeAdapter[Any] = TypeAdapter(SceneEdit)
@@ -44,6 +49,42 @@ BOX = {"low_m": [0, -1, 0], "high_m": [1, 0, 1]}
 )
 def test_a_written_edit_means_one_record(written: dict[str, Any], meant: record.Edit) -> None:
     assert to_edit(EDIT.validate_python(written), LABELS) == meant
+
+
+@given(st.sets(st.integers(0, 2**63 - 1), min_size=1, max_size=50))
+@settings(derandomize=True, max_examples=50, deadline=None)
+def test_voxels_are_written_as_text_and_read_again(keys: set[int]) -> None:
+    written = {"remove": {"voxels": {"voxel_m": 0.01, "keys": packed_keys(tuple(sorted(keys)))}}}
+    meant = record.OfVoxels(voxel_m=0.01, keys=tuple(sorted(keys)))
+    assert to_edit(EDIT.validate_python(written), LABELS) == record.Remove(where=meant)
+
+
+def text_of(numbers: list[int]) -> str:
+    return base64.b64encode(zlib.compress(np.array(numbers, "<i8").tobytes())).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no base64!",
+        "AAAA",
+        text_of([]),
+        text_of([5, 0]),
+        text_of([5, -1]),
+        text_of([-1]),
+        text_of([2**63 - 1, 2**63 - 1]),
+        text_of([1] * (record.MAX_VOXELS + 1)),
+        text_of([1] * (1 << 20)),
+        base64.b64encode(zlib.compress(b"1234567")).decode(),
+        base64.b64encode(zlib.compress(b"\1" + bytes(7))[:-2]).decode(),
+        base64.b64encode(zlib.compress(b"\1" + bytes(7)) + b"more").decode(),
+        "A" * 100_001,
+    ],
+)
+def test_a_text_that_holds_no_voxels_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        EDIT.validate_python({"remove": {"voxels": {"voxel_m": 0.01, "keys": text}}})
 
 
 def test_a_turn_to_the_right_is_about_the_axis_that_points_down() -> None:
