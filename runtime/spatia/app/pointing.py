@@ -13,7 +13,7 @@ from spatia.records.edits import Box, OfLabel, Selection, Sphere, Vec3
 
 Tool = Literal["object", "brush", "box"]
 TOOLS: tuple[Tool, ...] = ("object", "brush", "box")
-PICK_RADIUS_M = 0.03
+PICK_VOXELS = (1, 2, 4, 8)  # radii tried: what was seen from far lies many voxels apart
 BRUSH_M = 0.25
 MOST_SHOWN = 20_000
 NOTHING: F32 = np.empty((0, 3), np.float32)
@@ -44,7 +44,9 @@ class Pointing:
 
     def point(self, snapshot: CloudSnapshot, world_from_camera: F64) -> str:
         """Select by what stands in the middle of the view. Returns what to say."""
-        found = pick(snapshot, world_from_camera[:3, 3], world_from_camera[:3, 2], radius_m=PICK_RADIUS_M)
+        eye, ahead = world_from_camera[:3, 3], world_from_camera[:3, 2]
+        tries = (pick(snapshot, eye, ahead, radius_m=voxels * snapshot.voxel_m) for voxels in PICK_VOXELS)
+        found = next((picked for picked in tries if picked is not None), None)
         if found is None:
             self.clear()
             return "there is nothing there"

@@ -252,6 +252,11 @@ class Session:
         self._last = self._app.step()
         return self._last
 
+    @property
+    def is_idle(self) -> bool:
+        """No clip is in the making or owed."""
+        return is_idle(self._app.world)
+
     def progress(self) -> Progress | None:
         """How far the clip in the making is; None when there is none."""
         for _, request in self._app.world.query(InFlight):

@@ -149,6 +149,11 @@ class Walk:
         self._draw(seen, ticks=len(motions))
         self._window.swap()
 
+    @property
+    def at_rest(self) -> bool:
+        """No clip is in the making, owed or wished for, and no edit waits."""
+        return self._session.is_idle and not self._source.waiting and self._policy.wish is None
+
     # -- what a person asks for -----------------------------------------------------------------------------------
 
     def _react(self, seen: InputSnapshot) -> None:
@@ -194,7 +199,7 @@ class Walk:
             self._policy,
             tick=session.world.tick,
             walked_frames=len(poses),
-            in_flight=session.progress() is not None or self._source.waiting > 0,
+            in_flight=not session.is_idle or self._source.waiting > 0,
             recent=Cameras(world_from_camera=recent, intrinsics=session.intrinsics),
             clip_frames=session.scene.generation.clip_frames,
             coverage=session.coverage,

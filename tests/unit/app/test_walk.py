@@ -1,0 +1,198 @@
+"""A person at a window, played by a script: what keys do to the world, and what the window then says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spatia.app.state import Trajectory, Walker
+from spatia.records.edits import AddPrimitive, Remove
+from spatia.records.input import BACKSPACE, EARLIER, ENTER, ESCAPE, InputSnapshot
+from support.walking import NOTHING, Scripted
+
+IN_LOCKSTEP = "generation.commit=lockstep"
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Scripted]:
+    with Scripted(tmp_path, IN_LOCKSTEP) as scripted:
+        yield scripted
+
+
+def position(person: Scripted) -> np.ndarray:
+    _, walker = next(person.session.world.query(Walker))
+    return np.asarray(walker.world_from_camera[:3, 3])
+
+
+def test_walking_moves_the_walker_and_keeps_the_height_of_the_eyes(person: Scripted) -> None:
+    before = position(person)
+    person.hold("forward", frames=24)
+    moved = position(person) - before
+    assert 0.9 < np.linalg.norm(moved) < 1.5 and abs(moved[1]) < 1e-9
+    person.frames(NOTHING, 24)
+    at_rest = position(person)
+    person.frames(NOTHING, 10)
+    assert np.array_equal(position(person), at_rest)
+
+
+def test_a_clip_is_made_when_asked_for_and_plays_beside_the_world(person: Scripted) -> None:
+    person.hold("forward", frames=12)
+    assert person.session.progress() is None, "on demand: nothing is asked for"
+    known = person.session.snapshot().alive_count
+    person.press("generate")
+    person.until_idle()
+    assert person.session.snapshot().alive_count > known
+    person.frames(NOTHING, 1)
+    assert person.painter.views[-1].picture is not None
+    assert "the memory knew" in person.hud
+
+
+def test_a_clip_needs_a_way_to_be_made_along(person: Scripted) -> None:
+    person.press("generate")
+    assert "walk a few steps first" in person.hud
+    assert person.session.progress() is None
+
+
+def test_what_is_typed_becomes_the_prompt_and_can_be_called_back(person: Scripted) -> None:
+    person.hold("forward", frames=12)
+    person.type("a sofx")
+    person.type(f"{BACKSPACE}a{ENTER}")
+    person.until_idle()
+    clips = [info for info in person.session.store.log() if info.kind == "clip"]
+    assert {info.payload["prompt"] for info in clips} == {"a sofa"}
+    person.type(EARLIER)
+    assert "a sofa_" in person.painter.views[-1].panel
+    person.type(f"{ESCAPE}")
+    person.frames(NOTHING, 1)
+    assert person.painter.views[-1].panel == ()
+
+
+def test_the_last_round_is_taken_back_and_undo_brings_it_again(person: Scripted) -> None:
+    person.hold("forward", frames=12)
+    person.press("generate")
+    person.until_idle()
+    full = person.session.snapshot().alive_count
+    clips = sum(info.kind == "clip" for info in person.session.store.log())
+    for _ in range(clips):
+        person.press("undo_round")
+    person.until_idle()
+    assert person.session.snapshot().alive_count < full
+    for _ in range(clips):
+        person.press("undo")
+    person.until_idle()
+    assert person.session.snapshot().alive_count == full
+    person.press("undo_round")
+
+
+def test_what_is_pointed_at_is_deleted_inserted_and_saved(person: Scripted) -> None:
+    person.press("select")
+    assert len(person.painter.views[-1].highlighted) > 0
+    person.press("insert")
+    person.until_idle()
+    count = person.session.snapshot().alive_count
+    person.press("select", "delete")
+    person.until_idle()
+    assert person.session.snapshot().alive_count < count
+    person.press("save")
+    assert [type(edit) for edit in person.saved] == [AddPrimitive, Remove]
+    assert "2 edits in the scene file" in person.hud
+    person.press("save")
+    assert "0 edits" in person.hud, "each is saved once"
+
+
+def test_tools_select_by_ball_and_by_box(person: Scripted) -> None:
+    person.press("next_tool", "select")
+    ball = len(person.painter.views[-1].highlighted)
+    assert "a place" in person.hud and ball > 0
+    person.press("next_tool", "select")
+    assert "one corner" in person.hud
+    person.hold("look_right", frames=6)
+    person.press("select")
+    assert "a box" in person.hud
+    count = person.session.snapshot().alive_count
+    person.press("delete")
+    person.until_idle()
+    assert person.session.snapshot().alive_count < count
+
+
+@pytest.mark.parametrize("action", ["delete", "recolor"])
+def test_without_a_selection_nothing_is_edited(person: Scripted, action: str) -> None:
+    person.press(action)
+    assert "select it first" in person.hud
+    assert sum(info.kind == "edit" for info in person.session.store.log()) == 0
+
+
+def test_an_edit_that_cannot_be_done_is_told_and_the_walk_goes_on(person: Scripted) -> None:
+    person.press("undo")
+    person.frames(NOTHING, 3)
+    assert "there is no edit to undo" in person.hud
+    person.hold("forward", frames=12)
+
+
+def test_looks_change_nothing_of_the_world(person: Scripted) -> None:
+    head = person.session.store.head
+    for action in ("holes", "grid", "frusta", "color_by", "picture", "help"):
+        person.press(action)
+    view = person.painter.views[-1]
+    assert (view.holes, view.grid, view.color_by, view.picture_mode) == (True, True, "coverage", "over")
+    assert view.panel[0] == "keys"
+    assert person.session.store.head == head
+
+
+def test_escape_frees_the_mouse_and_once_more_ends_the_walk(person: Scripted) -> None:
+    person.press("free_mouse")
+    assert person.window.captured == [True, False] and not person.walk.ended
+    person.press("free_mouse")
+    assert person.walk.ended
+
+
+def test_closing_the_window_ends_the_walk(person: Scripted) -> None:
+    person.frames(InputSnapshot(closing=True), 1)
+    assert person.walk.ended
+
+
+def test_a_minimised_window_draws_nothing_and_walks_on(person: Scripted) -> None:
+    person.window.size_px = (0, 0)
+    before = position(person)
+    person.hold("forward", frames=12)
+    assert person.painter.views == [] and not np.array_equal(position(person), before)
+
+
+def test_screenshots_and_films_lie_in_the_folder_of_the_run(person: Scripted, tmp_path: Path) -> None:
+    person.press("screenshot", "screenshot", "record")
+    person.hold("forward", frames=6)
+    person.press("record")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "film_000.mp4", "screenshot_000.png", "screenshot_001.png",
+    ]  # fmt: skip
+    assert "film_000.mp4 written" in person.hud
+
+
+def test_continuous_and_on_coverage_ask_by_themselves(tmp_path: Path) -> None:
+    with Scripted(tmp_path, IN_LOCKSTEP) as person:
+        person.press("policy", "policy")
+        assert "continuous" in person.hud
+        person.hold("forward", frames=12)
+        person.until_idle()
+        assert any(info.kind == "clip" for info in person.session.store.log())
+    with Scripted(tmp_path, IN_LOCKSTEP, "generation.coverage_below=1.0") as person:
+        person.press("policy")
+        assert "on coverage" in person.hud
+        person.hold("look_right", "forward", frames=24)
+        person.until_idle()
+        assert any(info.kind == "clip" for info in person.session.store.log())
+
+
+def test_two_walks_by_the_same_script_leave_the_same_world(tmp_path: Path) -> None:
+    heads = []
+    for _ in range(2):
+        with Scripted(tmp_path, IN_LOCKSTEP) as person:
+            person.hold("forward", frames=10)
+            person.press("select", "delete", "generate")
+            person.until_idle()
+            assert len(person.session.world.resource(Trajectory).poses) == 0
+            head = person.session.store.head
+            assert head is not None
+            heads.append(head.hash)
+    assert heads[0] == heads[1]
