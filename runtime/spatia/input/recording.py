@@ -15,6 +15,7 @@ from spatia.records.control import Motion, Order
 
 MAX_RECORDING_BYTES = 64 * 1024 * 1024
 MAX_RECORDING_TICKS = 100_000  # from the first to the last: over an hour at 24 a second
+MAX_HASTE = 32.0  # times the walking speed
 _AXES = tuple(field.name for field in fields(Motion))
 
 
@@ -80,7 +81,7 @@ def _motion(line: str, *, where: str) -> tuple[int, Motion]:
     for axis, value in data.items():
         if axis not in _AXES:
             raise InputError(f"unknown axis {axis!r}{near_miss(axis, _AXES)}", where=where, fix=f"use {_AXES}")
-        limit = pi if axis.endswith("_rad") else 1.0
+        limit = pi if axis.endswith("_rad") else MAX_HASTE
         if isinstance(value, bool) or not isinstance(value, int | float) or not -limit <= value <= limit:
             raise InputError(
                 f"{axis} must be a number from {-limit:.5g} to {limit:.5g}; got {value!r:.40}",

@@ -14,7 +14,7 @@ from spatia.records.edits import Edit
 class Motion:
     """One tick of movement, relative to where the walker looks; already freed of any device."""
 
-    forward: float = 0.0  # -1..1, times the walking speed
+    forward: float = 0.0  # times the walking speed: 1 walks, -1 goes back as fast, 3 runs
     right: float = 0.0
     up: float = 0.0
     yaw_rad: float = 0.0  # turn to the right in this tick, about the vertical
