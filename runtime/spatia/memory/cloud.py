@@ -12,30 +12,25 @@ from typing import NamedTuple
 import numpy as np
 
 from spatia.errors import MemoryFullError, SceneError, StoreError
-from spatia.memory import edits
+from spatia.memory import edits, picking
 from spatia.memory.edits import EditResult, History, Patch
 from spatia.memory.fusion import assign_rows, fuse, widen_bounds
 from spatia.memory.page_arena import PageArena
-from spatia.memory.page_scan import keys_of_rows, rows_in_box, rows_where
+from spatia.memory.page_scan import keys_of_rows
 from spatia.memory.primitives import primitive_points
-from spatia.memory.voxel_grid import VoxelGroups, group_by_voxel, voxel_corners_m, voxel_keys
+from spatia.memory.voxel_grid import VoxelGroups, group_by_voxel
 from spatia.memory.voxel_index import VoxelIndex
 from spatia.records.arrays import F32, I32, U32, Bool
-from spatia.records.cloud import CLIP, FIELDS, LABEL, PAGE_POINTS, WEIGHT, CloudSnapshot, Points
+from spatia.records.cloud import FIELDS, PAGE_POINTS, WEIGHT, CloudSnapshot, Points
 from spatia.records.edits import (
     AddCloud,
     AddPrimitive,
-    Box,
     Edit,
     Move,
-    OfClip,
-    OfLabel,
-    OfVoxels,
     Recolor,
     Redo,
     Remove,
     Selection,
-    Sphere,
     Undo,
     Vec3,
 )
@@ -126,33 +121,11 @@ class PointMemory:
 
     def query_box(self, low_m: Vec3, high_m: Vec3) -> I32:
         """Rows of the living points in a box, both corners included, ascending."""
-        low, high = np.asarray(low_m, np.float64), np.asarray(high_m, np.float64)
-        bounds = self._arena.bounds_m[: self._arena.page_count]
-        touched = np.flatnonzero((bounds[:, 0] <= high).all(axis=1) & (bounds[:, 1] >= low).all(axis=1))
-        return np.asarray(rows_in_box(self._arena.floats, self._arena.table, touched, self._row_count, low, high))
+        return picking.in_box(self.snapshot(), low_m, high_m)
 
     def select(self, where: Selection) -> I32:
         """Rows of the living points that a selection means, ascending."""
-        match where:
-            case Box():
-                return self.query_box(where.low_m, where.high_m)
-            case Sphere():
-                center = np.asarray(where.center_m, np.float64)
-                low, high = center - where.radius_m, center + where.radius_m
-                rows = self.query_box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
-                offset = self.points_at(rows).positions_in_world.astype(np.float64) - center
-                inside: I32 = rows[(offset**2).sum(axis=1) <= where.radius_m**2]
-                return inside
-            case OfLabel():
-                return self._rows_where(LABEL, where.label)
-            case OfClip():
-                return self._rows_where(CLIP, where.clip)
-            case OfVoxels():
-                keys = np.array(where.keys, np.int64)
-                low, high = voxel_corners_m(keys, where.voxel_m)
-                rows = self.query_box(tuple(low - where.voxel_m), tuple(high + where.voxel_m))
-                chosen: I32 = rows[np.isin(voxel_keys(self.points_at(rows).positions_in_world, where.voxel_m), keys)]
-                return chosen
+        return picking.select(self.snapshot(), where)
 
     def points_at(self, rows: I32) -> Points:
         """The points in these rows, tombstones too."""
@@ -366,10 +339,6 @@ class PointMemory:
     def _words_at(self, rows: I32) -> U32:
         """[K, FIELDS]; a copy."""
         return np.asarray(self._arena.words[self._physical(rows), :, rows % PAGE_POINTS])
-
-    def _rows_where(self, field: int, value: int) -> I32:
-        arena = self._arena
-        return np.asarray(rows_where(arena.floats, arena.ints, arena.table, self._row_count, field, value))
 
 
 def writable(points: Points) -> Points:

@@ -1,4 +1,4 @@
-"""What a person points at in a cloud: a point by a ray, and rows around, about or connected to it. Any thread.
+"""Which points of a cloud are meant: by a ray, a region, a name, or as the surface connected to one. Any thread.
 
 Everything reads a `CloudSnapshot` and costs time in proportion to the pages in reach. `picking_reference` says the same
 in plain numpy.
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from spatia.memory.page_scan import rows_in_box, rows_where
-from spatia.memory.voxel_grid import COORDINATE_OFFSET, I64, key_coordinate, packed, voxel_keys
+from spatia.memory.voxel_grid import COORDINATE_OFFSET, I64, key_coordinate, packed, voxel_corners_m, voxel_keys
 from spatia.records.arrays import F32, F64, I32, U32
 from spatia.records.cloud import (
     BLUE,
@@ -26,7 +26,7 @@ from spatia.records.cloud import (
     Z,
     unpack_colors,
 )
-from spatia.records.edits import MAX_VOXELS, OfVoxels, Vec3
+from spatia.records.edits import MAX_VOXELS, Box, OfClip, OfLabel, OfVoxels, Selection, Sphere, Vec3
 
 LINK_VOXELS = 2  # points so many voxels apart are connected: one empty voxel between two sightings is no edge
 
@@ -85,8 +85,26 @@ def brush(snapshot: CloudSnapshot, center: npt.ArrayLike, radius_m: float) -> I3
 
 def of_label(snapshot: CloudSnapshot, label: int) -> I32:
     """Rows of the living points of one object, ascending."""
-    floats, ints = snapshot.arena.view(np.float32), snapshot.arena.view(np.int32)
-    return np.asarray(rows_where(floats, ints, snapshot.pages, snapshot.row_count, LABEL, label))
+    return _where(snapshot, LABEL, label)
+
+
+def select(snapshot: CloudSnapshot, where: Selection) -> I32:
+    """Rows of the living points that a selection means, ascending."""
+    match where:
+        case Box():
+            return in_box(snapshot, where.low_m, where.high_m)
+        case Sphere():
+            return brush(snapshot, where.center_m, where.radius_m)
+        case OfLabel():
+            return of_label(snapshot, where.label)
+        case OfClip():
+            return _where(snapshot, CLIP, where.clip)
+        case OfVoxels():
+            keys = np.array(where.keys, np.int64)
+            low, high = voxel_corners_m(keys, where.voxel_m)
+            rows = in_box(snapshot, low - where.voxel_m, high + where.voxel_m)
+            inside: I32 = rows[np.isin(voxel_keys(positions_of(snapshot, rows), where.voxel_m), keys)]
+            return inside
 
 
 def grow(
@@ -148,6 +166,11 @@ def ray(origin: npt.ArrayLike, direction: npt.ArrayLike) -> tuple[F64, F64]:
     if not (np.isfinite(start).all() and np.isfinite(length) and length > 0):
         raise ValueError(f"a ray needs a finite origin and direction; got {start} and {ahead}")
     return start, ahead / length
+
+
+def _where(snapshot: CloudSnapshot, field: int, value: int) -> I32:
+    floats, ints = snapshot.arena.view(np.float32), snapshot.arena.view(np.int32)
+    return np.asarray(rows_where(floats, ints, snapshot.pages, snapshot.row_count, field, value))
 
 
 def _at(snapshot: CloudSnapshot, field: int, rows: I32 | int) -> tuple[I32, int, I32 | int]:

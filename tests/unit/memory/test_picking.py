@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatia.memory.cloud import PointMemory
-from spatia.memory.picking import brush, grow, in_box, of_label, pick, voxels_of
+from spatia.memory.picking import grow, pick, select, voxels_of
 from spatia.memory.picking_reference import reference_grow, reference_pick
-from spatia.records.cloud import PAGE_POINTS, CloudSnapshot, Points, snapshot_of_points
-from spatia.records.edits import Box, OfLabel, Remove, Sphere
+from spatia.records.cloud import LABEL, PAGE_POINTS, CloudSnapshot, Points, snapshot_of_points
+from spatia.records.edits import Box, OfClip, OfLabel, Remove, Sphere
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -47,7 +47,7 @@ def test_a_pick_equals_a_look_at_every_point(seed: int, radius_m: float) -> None
     assert found == reference_pick(snapshot, origin, direction, radius_m=radius_m)
     if picked is not None:
         assert picked.position_in_world == tuple(snapshot.positions_in_world()[picked.row].tolist())
-        assert picked.label == snapshot.field_i32(7)[picked.row]
+        assert picked.label == snapshot.field_i32(LABEL)[picked.row]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -92,17 +92,24 @@ def test_a_ray_without_a_direction_is_a_mistake(direction: tuple[float, float, f
 
 @given(SEEDS)
 @settings(derandomize=True, max_examples=20, deadline=None)
-def test_box_brush_and_label_select_what_the_memory_selects(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    memory = cloud(seed % 3)
-    snapshot = memory.snapshot()
-    x, y, z = rng.uniform(-0.5, 0.5, 3).tolist()
-    box = Box(low_m=(x, y, z), high_m=(x + 0.3, y + 0.2, z + 0.4))
-    assert in_box(snapshot, box.low_m, box.high_m).tolist() == memory.select(box).tolist()
-    assert (
-        brush(snapshot, (x, y, z), 0.15).tolist() == memory.select(Sphere(center_m=(x, y, z), radius_m=0.15)).tolist()
+def test_a_selection_equals_a_look_at_every_point(seed: int) -> None:
+    low = np.random.default_rng(seed).uniform(-0.5, 0.5, 3)
+    snapshot = cloud(seed % 3).snapshot()
+    alive, labels = snapshot.alive(), snapshot.field_i32(LABEL)
+    positions = snapshot.positions_in_world().astype(np.float64)
+    offset = positions - low
+    x, y, z = low.tolist()
+    wanted = (
+        (
+            Box(low_m=(x, y, z), high_m=(x + 0.3, y + 0.2, z + 0.4)),
+            ((offset >= 0) & (offset <= [0.3, 0.2, 0.4])).all(1),
+        ),
+        (Sphere(center_m=(x, y, z), radius_m=0.15), (offset**2).sum(axis=1) <= 0.15**2),
+        (OfLabel(label=seed % 4), labels == seed % 4),
+        (OfClip(clip=-1), labels >= 0),
     )
-    assert of_label(snapshot, seed % 4).tolist() == memory.select(OfLabel(label=seed % 4)).tolist()
+    for where, inside in wanted:
+        assert select(snapshot, where).tolist() == np.flatnonzero(inside & alive).tolist()
 
 
 @given(SEEDS, st.sampled_from([0.15, 0.4]), st.sampled_from([None, 120.0, 250.0]))
