@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -166,3 +167,19 @@ def test_without_a_display_the_error_names_what_works(monkeypatch: pytest.Monkey
     with pytest.raises(DeviceError, match="no display") as caught:
         Window(TITLE, (320, 240))
     assert "spatia run" in caught.value.fix
+
+
+def test_without_opengl_4_3_the_error_says_what_to_install(display: str) -> None:
+    # In a process of its own, since Mesa reads the override once.
+    program = """
+from spatia.errors import DeviceError
+from spatia.input.window import Window
+try:
+    Window("a walk", (320, 240))
+except DeviceError as error:
+    print(error)
+"""
+    environment = {**os.environ, "DISPLAY": display, "MESA_GL_VERSION_OVERRIDE": "3.3"}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert "OpenGL 4.3" in said.stdout
+    assert "fix: install a driver" in said.stdout
