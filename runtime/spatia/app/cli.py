@@ -128,12 +128,16 @@ def walk(
 ) -> None:
     """Walk through a world in a window: W A S D and the mouse, G for a clip, F1 for all keys."""
     from spatia.app.run_folder import fresh_folder, new_folder
-    from spatia.app.walk_cli import walk_in_window
+    from spatia.app.walk_cli import Begin, GoOn, bindings_of, walk_in_window
+    from spatia.app.walk_source import run_of, walk_scene
 
-    open_folder = (lambda: fresh_folder(Path("runs") / source.stem)) if out is None else (lambda: new_folder(out))
-    folder = walk_in_window(
-        source, open_folder=open_folder, overrides=overrides or [], film=record, bindings_file=bindings
-    )
+    run = run_of(source) if out is None and not overrides else None
+    if run is not None:
+        world: Begin | GoOn = GoOn(run)
+    else:
+        open_folder = (lambda: fresh_folder(Path("runs") / source.stem)) if out is None else (lambda: new_folder(out))
+        world = Begin(scene_file=walk_scene(source, overrides or []), open_folder=open_folder)
+    folder = walk_in_window(world, film=record, bindings=bindings_of(bindings))
     typer.echo(f"world {folder.world}; walk on with: spatia walk {folder.path}")
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 
 from spatia.geom.pose import F64
-from spatia.memory.picking import Picked, brush, in_box, of_label, pick, positions_of
-from spatia.records.arrays import F32, I32
+from spatia.memory.picking import Picked, grow, pick, positions_of, select, voxels_of
+from spatia.records.arrays import F32
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.edits import Box, OfLabel, Selection, Sphere, Vec3
 
@@ -15,6 +15,7 @@ Tool = Literal["object", "brush", "box"]
 TOOLS: tuple[Tool, ...] = ("object", "brush", "box")
 PICK_VOXELS = (1, 2, 4, 8)  # radii tried: what was seen from far lies many voxels apart
 BRUSH_M = 0.25
+GROWN_M, MOST_GROWN, GROWN_COLOR = 1.5, 30_000, 60.0  # how far, how many, how like in colour
 MOST_SHOWN = 20_000
 NOTHING: F32 = np.empty((0, 3), np.float32)
 
@@ -22,8 +23,8 @@ NOTHING: F32 = np.empty((0, 3), np.float32)
 class Pointing:
     """A tool and what it has selected.
 
-    *object* takes the object that the point belongs to, or what is around it where it belongs to none; *brush* a ball
-    about the point; *box* what lies between two points, one after the other.
+    *object* takes the object that the point belongs to, or where it belongs to none the surface connected to it;
+    *brush* a ball about the point; *box* what lies between two points, one after the other.
     """
 
     def __init__(self, labels: Mapping[str, int]) -> None:
@@ -57,31 +58,22 @@ class Pointing:
             self.at = found.position_in_world
             self.shown = np.array([found.position_in_world], np.float32)
             return "one corner of the box; now the other"
-        self.selection, what = self._selected(found)
-        rows = _rows(snapshot, self.selection)
+        self.selection, what = self._selected(snapshot, found)
+        rows = select(snapshot, self.selection)
         self.shown = positions_of(snapshot, rows[:: max(1, len(rows) // MOST_SHOWN)])
         return f"{what}, {found.distance_m:.1f} m away: {len(rows):,} points"
 
-    def _selected(self, found: Picked) -> tuple[Selection, str]:
+    def _selected(self, snapshot: CloudSnapshot, found: Picked) -> tuple[Selection, str]:
         if self.tool == "box" and self._corner is not None:
             corners = np.array([self._corner, found.position_in_world])
             self._corner = None
             return Box(low_m=_vec(corners.min(axis=0)), high_m=_vec(corners.max(axis=0))), "a box"
-        if self.tool == "object" and found.label:
+        if self.tool == "brush":
+            return Sphere(center_m=found.position_in_world, radius_m=BRUSH_M), "a place"
+        if found.label:
             return OfLabel(label=found.label), self._names.get(found.label, f"object {found.label}")
-        return Sphere(center_m=found.position_in_world, radius_m=BRUSH_M), "a place"
-
-
-def _rows(snapshot: CloudSnapshot, where: Selection) -> I32:
-    match where:
-        case Box():
-            return in_box(snapshot, where.low_m, where.high_m)
-        case Sphere():
-            return brush(snapshot, where.center_m, where.radius_m)
-        case OfLabel():
-            return of_label(snapshot, where.label)
-        case _:
-            raise ValueError(f"nothing points at {where}")
+        rows = grow(snapshot, found.row, reach_m=GROWN_M, max_points=MOST_GROWN, color_tolerance=GROWN_COLOR)
+        return voxels_of(snapshot, rows), "a surface"
 
 
 def _vec(values: F64) -> Vec3:

@@ -6,6 +6,7 @@ not repeated: a clip that was cancelled, or failed for want of memory, is made t
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,32 +122,31 @@ class _Replay:
     def _walk(self, events: list[Event]) -> Difference | None:
         """One session, up to its last commit."""
         source = ScriptSource()
-        live = self._scene.generation.commit == "live"
-        with Session(
-            self._scene,
-            store=open_store(self._folder),
-            commit_ticks=self._commit_ticks() if live else None,
-            source=source,
-        ) as session:
-            orders: dict[int, list[Order]] = {}
-            for event in events:
-                if event.kind == "order":
-                    orders.setdefault(event.tick, []).append(self._order(event))
-            last_tick = max((event.tick for event in events), default=-1)
+        commit_ticks = self._commit_ticks() if self._scene.generation.commit == "live" else None
+        orders: dict[int, deque[Order]] = {}
+        for event in events:
+            if event.kind == "order":
+                orders.setdefault(event.tick, deque()).append(self._order(event))
+        last_tick = max((event.tick for event in events), default=-1)
+        with (
+            open_store(self._folder) as store,
+            Session(self._scene, store=store, commit_ticks=commit_ticks, source=source) as session,
+        ):
             while session.world.tick <= last_tick:
                 # Of two orders of one tick the first could not be carried out, and the tick was begun again.
-                due = orders.get(session.world.tick, [])[:1]
-                del orders.get(session.world.tick, [])[:1]
-                source.push(*due)
-                self._orders += len(due)
+                waiting = orders.get(session.world.tick)
+                order = waiting.popleft() if waiting else None
+                if order is not None:
+                    source.push(order)
+                    self._orders += 1
                 try:
                     session.tick()
                 except SpatiaError:
-                    if not due:
+                    if order is None:
                         raise
-                if difference := self._different_commit(session.store):
+                if difference := self._different_commit(store):
                     return difference
-            return self._different_commit(session.store)
+            return self._different_commit(store)
 
     # -- the recording --------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ passed, draw. Whatever changes the world is an order of the session, so a script
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,10 +21,11 @@ from spatia.app.session import Session
 from spatia.app.state import Trajectory, Walker
 from spatia.app.systems import Committed
 from spatia.clock import Clock
+from spatia.control.collision import softened
 from spatia.control.policy import PolicyState, decide
 from spatia.control.steering import Steering
 from spatia.control.walk import step_pose
-from spatia.errors import SpatiaError
+from spatia.errors import GenerationError, SpatiaError
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import F64
 from spatia.input.bindings import Bindings
@@ -129,9 +131,18 @@ class Walk:
         try:
             while not self.ended:
                 self.frame()
+            self._leave()
         finally:
             if self._film is not None:
                 self._film.close()
+
+    def _leave(self) -> None:
+        """Give up the clip in the making, and do the edits that waited for it: none is lost."""
+        self._session.cancel()
+        with suppress(GenerationError):
+            self._session.finish()
+        while self._source.waiting:
+            self._tick()
 
     def frame(self) -> None:
         """One frame of the window: input, as many ticks as are due, a picture."""
@@ -143,7 +154,7 @@ class Walk:
         self._steering, motions = self._steering.advance(seen, elapsed_s, pitch_rad=self._pitch_rad())
         for motion in motions:
             if motion != Motion():
-                self._session.push(motion)
+                self._session.push(self._softened(motion))
             self._ask_for_clip()
             self._tick()
         self._draw(seen, ticks=len(motions))
@@ -318,6 +329,12 @@ class Walk:
 
     def toggle(self, name: str) -> None:
         self._looks = replace(self._looks, **{name: not getattr(self._looks, name)})  # type: ignore[arg-type]
+
+    def _softened(self, motion: Motion) -> Motion:
+        """A walker feels walls; one who flies goes through them."""
+        if self._steering.mode == "fly":
+            return motion
+        return softened(motion, self._session.snapshot(), self._walker_pose(), dt_s=self._steering.tick_s)
 
     # -- the session's answers ------------------------------------------------------------------------------------
 

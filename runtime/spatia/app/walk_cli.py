@@ -1,6 +1,7 @@
 """`spatia walk`: opens the window and the session on a world that is kept in a run folder."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from spatia.app.fingerprint import fingerprint
 from spatia.app.run_folder import RunFolder
 from spatia.app.session import Session, scene_settings
 from spatia.app.walk import Walk
-from spatia.app.walk_source import walk_scene
 from spatia.clock import WallClock
 from spatia.errors import InputError, SceneError
 from spatia.input.bindings import Bindings
@@ -21,8 +21,10 @@ from spatia.render.renderer import Renderer
 from spatia.render.view import Drawn, View
 from spatia.scene.append_edits import append_edits
 from spatia.scene.guarded_yaml import parse
-from spatia.scene.load import SceneFile
-from spatia.store.folder import create
+from spatia.scene.load import SceneFile, saved_scene
+from spatia.scene.schema import Scene
+from spatia.store.folder import create, open_store
+from spatia.store.protocol import WorldStore
 
 WINDOW_PX = (1280, 720)
 
@@ -79,31 +81,62 @@ def bindings_of(path: Path | None) -> Bindings:
     return Bindings.of(document.data, place=place)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """A new walk in a world of its own, kept in a new folder."""
+
+    scene_file: SceneFile
+    open_folder: Callable[[], RunFolder]
+
+    @property
+    def scene(self) -> Scene:
+        return self.scene_file.scene
+
+    def open_store(self) -> tuple[RunFolder, WorldStore]:
+        folder = self.open_folder()
+        with folder.disk_errors_told():
+            folder.scene.write_bytes(self.scene_file.text)
+        marks = fingerprint(projector=self.scene.projection.projector)
+        return folder, create(folder.world, settings=scene_settings(self.scene), fingerprint=marks)
+
+    def saver(self, labels: Mapping[str, int]) -> EditSaver | None:
+        """None where the scene was made for other data, and no file waits for edits."""
+        is_file = self.scene_file.name.endswith((".yaml", ".yml"))
+        return EditSaver(self.scene_file, labels) if is_file else None
+
+
+class GoOn:
+    """A run that is walked on where it stands. Raises `StoreError` for a folder that is none."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._store = open_store(folder.world)
+        try:
+            saved = saved_scene(self._store.settings["scene"], where=str(folder.world))
+        except BaseException:
+            self._store.close()
+            raise
+        # Whatever the run did, at a window clips are taken when they are ready.
+        live = saved.generation.model_copy(update={"commit": "live"})
+        self.scene = saved.model_copy(update={"generation": live})
+
+    def open_store(self) -> tuple[RunFolder, WorldStore]:
+        return self._folder, self._store
+
+    def saver(self, labels: Mapping[str, int]) -> None:
+        return None
+
+
 def walk_in_window(
-    path: Path,
-    *,
-    open_folder: Callable[[], RunFolder],
-    overrides: Sequence[str],
-    film: Path | None = None,
-    bindings_file: Path | None = None,
-    size: tuple[int, int] = WINDOW_PX,
+    world: Begin | GoOn, *, film: Path | None, bindings: Bindings, size: tuple[int, int] = WINDOW_PX
 ) -> RunFolder:
     """Until the person leaves. Raises `SpatiaError` before anything is made where there is no world or no window."""
-    scene_file = walk_scene(path, overrides)
-    scene, source, bindings = scene_file.scene, LiveSource(), bindings_of(bindings_file)
-    with Window(f"spatia: {scene.name}", size, bindings=bindings) as window:
-        folder = open_folder()
-        with folder.disk_errors_told():
-            folder.scene.write_bytes(scene_file.text)
-        store = create(
-            folder.world,
-            settings=scene_settings(scene),
-            fingerprint=fingerprint(projector=scene.projection.projector),
-        )
+    source = LiveSource()
+    with Window(f"spatia: {world.scene.name}", size, bindings=bindings) as window:
+        folder, store = world.open_store()
         painter = WindowPainter(window)
         try:
-            with Session(scene, store=store, source=source, live_wait_s=0.0) as session:
-                saver = EditSaver(scene_file, session.labels) if path.suffix in (".yaml", ".yml") else None
+            with Session(world.scene, store=store, source=source, live_wait_s=0.0) as session:
                 walk = Walk(
                     session,
                     source,
@@ -113,7 +146,7 @@ def walk_in_window(
                     clock=WallClock(),
                     folder=folder.path,
                     film=film,
-                    save_edits=saver,
+                    save_edits=world.saver(session.labels),
                 )
                 walk.run()
         finally:

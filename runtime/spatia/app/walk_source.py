@@ -20,6 +20,12 @@ generation: {{commit: live, policy: on_demand}}
 """
 
 
+def run_of(path: Path) -> RunFolder | None:
+    """The run that a folder holds, to be walked on; None where it holds none."""
+    folder = RunFolder(path)
+    return folder if (folder.world / JOURNAL).is_file() else None
+
+
 def walk_scene(path: Path, overrides: Sequence[str]) -> SceneFile:
     """The scene to walk in: a file, or one made for a PLY file, an RGB-D folder, a saved world or a run.
 
