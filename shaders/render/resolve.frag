@@ -31,6 +31,22 @@ float eye_dome(float own) {
     return exp(-STRENGTH * occluded);
 }
 
+// A pixel that no disc reached though most around it were: the mean of those, so that thinned surfaces stay closed.
+bool filled(out vec3 color, out float depth) {
+    vec4 sum = vec4(0.0);
+    int found = 0;
+    for (int n = 0; n < 9; ++n) {
+        ivec2 cell = clamp(ivec2(gl_FragCoord.xy) + ivec2(n % 3, n / 3) - 1, ivec2(0), ivec2(size) - 1);
+        float near = texelFetch(scene_depth, cell, 0).x;
+        if (near == 1.0) continue;
+        sum += vec4(texelFetch(scene_color, cell, 0).rgb, near);
+        ++found;
+    }
+    color = sum.rgb / float(max(found, 1));
+    depth = sum.a / float(max(found, 1));
+    return found >= 5;
+}
+
 vec3 background(vec3 ray) {
     float height = -normalize(ray).y;
     vec3 horizon = vec3(0.145, 0.160, 0.185), zenith = vec3(0.070, 0.080, 0.105), nadir = vec3(0.060, 0.064, 0.072);
@@ -55,12 +71,14 @@ void main() {
     vec3 ray_in_camera = vec3((at - pinhole.zw) / pinhole.xy, 1.0);
     vec3 ray = vec3(dot(axes[0], ray_in_camera), dot(axes[1], ray_in_camera), dot(axes[2], ray_in_camera));
     float depth = texelFetch(scene_depth, ivec2(gl_FragCoord.xy), 0).x;
-    bool seen = depth < 1.0;
+    vec3 color = texelFetch(scene_color, ivec2(gl_FragCoord.xy), 0).rgb;
+    bool seen = depth < 1.0 || filled(color, depth);
 
-    vec3 color = background(ray);
     if (seen) {
-        color = texelFetch(scene_color, ivec2(gl_FragCoord.xy), 0).rgb * eye_dome(log_depth(gl_FragCoord.xy));
-    } else if (holes) {
+        color *= eye_dome(-log2(max(1.0 - depth, 1e-7)));
+    } else if (!holes) {
+        color = background(ray);
+    } else {
         float stripe = smoothstep(0.4, 0.6, abs(fract((at.x + at.y) / (8.0 * reach_px)) - 0.5) * 2.0);
         color = mix(vec3(0.42, 0.10, 0.30), vec3(0.72, 0.20, 0.48), stripe);
     }

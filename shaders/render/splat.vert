@@ -1,9 +1,9 @@
 #version 430
-// One point of a page: a disc of its share of the surface. See spatia/records/cloud.py for the words of a page.
+// One point of a page: a disc of its share of the surface. See spatia/render/device_pages.py for a point's words.
 #include "eye.glsl"
 
 const uint PAGE_POINTS = 1024u;
-const uint FIELDS = 7u;  // x, y, z, red and green, blue, weight, clip
+const uint POINT_WORDS = 5u;
 const uint GROUP_POINTS = 16u;
 const vec4 NOWHERE = vec4(0.0, 0.0, 2.0, 1.0);
 
@@ -18,8 +18,7 @@ uniform int color_by;    // 0 rgb, 1 coverage, 2 provenance
 flat out vec3 color;
 flat out vec3 disc;  // centre and radius in pixels
 
-vec3 coverage_color(float weight) {
-    float seen = clamp(log2(1.0 + weight) / 5.0, 0.0, 1.0);
+vec3 coverage_color(float seen) {
     vec3 seldom = vec3(0.83, 0.25, 0.20), sometimes = vec3(0.95, 0.77, 0.31), often = vec3(0.20, 0.66, 0.48);
     return seen < 0.5 ? mix(seldom, sometimes, 2.0 * seen) : mix(sometimes, often, 2.0 * seen - 1.0);
 }
@@ -40,13 +39,11 @@ void main() {
     uint group = groups[first_group + uint(gl_VertexID) / GROUP_POINTS];
     uint rank = (group & 63u) * GROUP_POINTS + uint(gl_VertexID) % GROUP_POINTS;
     float drawn = float(((group >> 6) & 63u) + 1u) * float(GROUP_POINTS);
-    // Slots follow a curve through space, so the first n in bit-reversed order are spread evenly over the page.
-    uint slot = bitfieldReverse(rank) >> 22;
-    uint at = (group >> 12) * FIELDS * PAGE_POINTS + slot;
+    uint at = ((group >> 12) * PAGE_POINTS + rank) * POINT_WORDS;
 
-    float weight = uintBitsToFloat(words[at + 5u * PAGE_POINTS]);
-    vec3 p = in_camera(uintBitsToFloat(uvec3(words[at], words[at + PAGE_POINTS], words[at + 2u * PAGE_POINTS])));
-    if (!(weight > 0.0) || p.z < NEAR_M) return;
+    vec4 look = unpackUnorm4x8(words[at + 3u]);  // rgb, coverage
+    vec3 p = in_camera(uintBitsToFloat(uvec3(words[at], words[at + 1u], words[at + 2u])));
+    if (look.a == 0.0 || p.z < NEAR_M) return;
 
     vec2 centre = pixel_of(p);
     float radius = max(radius_m * sqrt(float(PAGE_POINTS) / drawn) * pinhole.x / p.z, least_px);
@@ -59,8 +56,7 @@ void main() {
     gl_PointSize = 2.0 * (radius + beyond) + 1.0;
     disc = vec3(centre, radius);
 
-    uint red_green = words[at + 3u * PAGE_POINTS];
-    color = vec3(red_green >> 16, red_green & 0xffffu, words[at + 4u * PAGE_POINTS] >> 16) / (255.0 * 256.0);
-    if (color_by == 1) color = coverage_color(weight);
-    if (color_by == 2) color = provenance_color(int(words[at + 6u * PAGE_POINTS]), dot(color, vec3(0.3, 0.6, 0.1)));
+    color = look.rgb;
+    if (color_by == 1) color = coverage_color(look.a);
+    if (color_by == 2) color = provenance_color(int(words[at + 4u]), dot(color, vec3(0.3, 0.6, 0.1)));
 }

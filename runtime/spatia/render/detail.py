@@ -1,8 +1,9 @@
 """Which pages are in view, and how many points of each are worth drawing. Pure functions, any thread.
 
-A point stands for one voxel of a surface. Where that is smaller than a pixel, a page shows as many points as the pixels
-it can cover; where all pages together want more than the budget, all give up the same share. Which points those are is
-settled in the shader: the first n in bit-reversed order, so that a page that shows more shows the same ones and others.
+A point stands for one voxel of a surface, and where that is less than a pixel, a page shows only as many points as it
+has pixels to cover; where all pages together want more than the budget, all give up the
+same share. Which points those are is settled in the shader: the first n in bit-reversed order, so that a page that
+shows more shows the same ones and others.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from spatia.render.eye import NEAR_M, Eye
 
 GROUP_POINTS = 16  # what is drawn or not; as in splat.vert
 PAGE_GROUPS = PAGE_POINTS // GROUP_POINTS
+POINTS_A_PIXEL = 1.25  # of the screen: two and a half closed surfaces, one behind the other
 SPARE_PX = 2.0  # discs reach into the view from outside
 
 

@@ -15,7 +15,7 @@ from spatia.errors import DeviceError
 from spatia.records.arrays import F32, U8
 from spatia.records.cloud import CloudSnapshot
 from spatia.render import text
-from spatia.render.detail import GROUP_POINTS, group_table, groups_within, wanted_groups
+from spatia.render.detail import GROUP_POINTS, POINTS_A_PIXEL, group_table, groups_within, wanted_groups
 from spatia.render.device_pages import BLOCK_PAGES, PAGE_BYTES, DevicePages
 from spatia.render.eye import Eye
 from spatia.render.lines import segments
@@ -104,7 +104,9 @@ class Renderer:
         wanted = wanted_groups(cloud, eye)
         self._pages.follow(cloud)
         uploaded = self._pages.upload(wanted, budget_bytes=self._upload_budget_bytes)
-        groups = groups_within(np.where(self._pages.resident, wanted, np.float32(0)), self._point_budget)
+        screen_budget = int(POINTS_A_PIXEL * eye.intrinsics.width_px * eye.intrinsics.height_px)
+        budget = min(self._point_budget, max(GROUP_POINTS, screen_budget))
+        groups = groups_within(np.where(self._pages.resident, wanted, np.float32(0)), budget)
         pages = np.flatnonzero(groups).astype(np.int32)
         groups = groups[pages]
         self._groups.put(group_table(pages % BLOCK_PAGES, groups)).bind_to_storage_buffer(1)
