@@ -1,19 +1,23 @@
 """Recorded runs, walked again from their orders."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spatia.app.fingerprint import fingerprint
 from spatia.app.replay import Replayed, replay
 from spatia.app.run import SceneRun
 from spatia.app.run_folder import RunFolder, new_folder
 from spatia.app.session import Session, scene_settings
 from spatia.errors import SpatiaError, StoreError
 from spatia.geom import path
+from spatia.input.live import LiveSource
+from spatia.memory.edits import NothingToUndoError
 from spatia.memory.picking import grow, voxels_of
-from spatia.records.control import FollowPath, Motion
+from spatia.records.control import ApplyEdit, FollowPath, Generate, Motion, Order
 from spatia.records.edits import AddPrimitive, Move, OfLabel, Redo, Remove, Sphere, Undo
 from spatia.records.generation import Progress
 from spatia.scene.load import load_scene
@@ -120,6 +124,38 @@ def test_a_clip_that_was_still_in_the_making_is_not_committed_this_time_either(t
 
     world = walked(tmp_path / "world", leaves_in_the_middle, "generation.commit=live")
     assert same(replay(world), world)
+
+
+class BothAtOnce(LiveSource):
+    """Motion and a wish in the same tick."""
+
+    def poll(self, tick: int, *, idle: bool) -> tuple[Order, ...]:
+        motion = super().poll(tick, idle=False)
+        return motion + super().poll(tick, idle=idle)
+
+
+@pytest.mark.parametrize("source", [LiveSource, BothAtOnce])
+def test_a_walk_that_asks_for_clips_while_it_goes_on_comes_out_again(
+    source: Callable[[], LiveSource], tmp_path: Path
+) -> None:
+    scene = small_room("generation.commit=live", "generation.policy=on_demand")
+    world = tmp_path / "world"
+    store = create(world, settings=scene_settings(scene), fingerprint=fingerprint(projector="numba"))
+    with Session(scene, store=store, source=source(), live_wait_s=0.02) as session:
+        for tick in range(60):
+            if tick % 7 < 5:
+                session.push(Motion(forward=0.5, yaw_rad=0.01))
+            if tick % 7 == 3:
+                session.push(Generate(prompt=f"after {tick}"))
+            if tick % 20 == 6:
+                session.push(ApplyEdit(edit=Remove(where=Sphere(center_m=(0.0, 0.0, 1.0), radius_m=0.6))))
+                session.push(ApplyEdit(edit=Redo()))
+            with suppress(NothingToUndoError):
+                session.tick()
+        session.finish()
+    found = replay(world)
+    assert same(found, world)
+    assert found.frames > 0
 
 
 def test_a_world_in_which_nothing_was_done_comes_out_again(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ from spatia.app.session import Session
 from spatia.app.sources import world_folder
 from spatia.errors import SpatiaError, StoreError
 from spatia.geom.pose import F64
-from spatia.input.script import ScriptSource
 from spatia.records import edits
 from spatia.records.control import ApplyEdit, FollowPath, Generate, Motion, Order
 from spatia.scene.load import saved_scene
@@ -79,6 +78,27 @@ def replay(run: Path, *, out: Path | None = None, said: Callable[[CommitInfo], N
         return _Replay(recorded, name=str(run), folder=Path(scratch) / "world" if out is None else out, said=said).run()
 
 
+class _Given:
+    """A source that gives all it has at once: when it was given, each order has waited for its turn already."""
+
+    def __init__(self) -> None:
+        self._orders: list[Order] = []
+
+    def push(self, *orders: Order) -> None:
+        self._orders += orders
+
+    def clear(self) -> None:
+        self._orders.clear()
+
+    def poll(self, tick: int, *, idle: bool) -> tuple[Order, ...]:
+        orders, self._orders = tuple(self._orders), []
+        return orders
+
+    @property
+    def exhausted(self) -> bool:
+        return not self._orders
+
+
 class _Replay:
     """One replay. The world is opened anew for each session that the run was walked in."""
 
@@ -121,28 +141,23 @@ class _Replay:
 
     def _walk(self, events: list[Event]) -> Difference | None:
         """One session, up to its last commit."""
-        source = ScriptSource()
+        source = _Given()
         commit_ticks = self._commit_ticks() if self._scene.generation.commit == "live" else None
-        orders: dict[int, deque[Order]] = {}
-        for event in events:
-            if event.kind == "order":
-                orders.setdefault(event.tick, deque()).append(self._order(event))
+        orders = self._orders_by_tick(events)
         last_tick = max((event.tick for event in events), default=-1)
         with (
             open_store(self._folder) as store,
             Session(self._scene, store=store, commit_ticks=commit_ticks, source=source) as session,
         ):
             while session.world.tick <= last_tick:
-                # Of two orders of one tick the first could not be carried out, and the tick was begun again.
-                waiting = orders.get(session.world.tick)
-                order = waiting.popleft() if waiting else None
-                if order is not None:
-                    source.push(order)
-                    self._orders += 1
+                polls = orders.get(session.world.tick)
+                given = polls.popleft() if polls else []
+                source.push(*given)
+                self._orders += len(given)
                 try:
                     session.tick()
-                except SpatiaError:
-                    if order is None:
+                except SpatiaError:  # as then: the tick was begun again, with the next orders
+                    if not given:
                         raise
                 if difference := self._different_commit(store):
                     return difference
@@ -179,6 +194,18 @@ class _Replay:
         """When each request of a live run is committed: as then, or never."""
         requests = max((put["requests"] for event in self._events for put in self._put(event, "Counts")), default=0)
         return dict.fromkeys(range(requests), NEVER) | commit_ticks_of(self._recorded)
+
+    def _orders_by_tick(self, events: list[Event]) -> dict[int, deque[list[Order]]]:
+        """The orders of each poll. A tick has several polls only where an edit could not be done, which ends one."""
+        by_tick: dict[int, deque[list[Order]]] = {}
+        for event in events:
+            if event.kind == "order":
+                order = self._order(event)
+                polls = by_tick.setdefault(event.tick, deque())
+                if not polls or isinstance(polls[-1][-1], ApplyEdit):
+                    polls.append([])
+                polls[-1].append(order)
+        return by_tick
 
     def _order(self, event: Event) -> Order:
         data = unpack_plain(event.payload, where=f"{self._name}: tick {event.tick}")
