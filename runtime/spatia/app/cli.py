@@ -123,12 +123,13 @@ def walk(
     out: Annotated[Optional[Path], typer.Option(help="The run folder; runs/<name> by default.")] = None,  # noqa: UP045
     record: Annotated[Optional[Path], typer.Option(help="Film the walk into this MP4.")] = None,  # noqa: UP045
     bindings: Annotated[Optional[Path], typer.Option(help="A YAML file of actions and their keys.")] = None,  # noqa: UP045
+    gamepads: Annotated[Optional[Path], typer.Option(help="Mappings of gamepads, as SDL writes them.")] = None,  # noqa: UP045
     overrides: Overrides = None,
     debug: Debug = False,
 ) -> None:
     """Walk through a world in a window: W A S D and the mouse, G for a clip, F1 for all keys."""
     from spatia.app.run_folder import fresh_folder, new_folder
-    from spatia.app.walk_cli import Begin, GoOn, bindings_of, walk_in_window
+    from spatia.app.walk_cli import Begin, GoOn, walk_in_window
     from spatia.app.walk_source import run_of, walk_scene
 
     run = run_of(source) if out is None and not overrides else None
@@ -137,7 +138,7 @@ def walk(
     else:
         open_folder = (lambda: fresh_folder(Path("runs") / source.stem)) if out is None else (lambda: new_folder(out))
         world = Begin(scene_file=walk_scene(source, overrides or []), open_folder=open_folder)
-    folder = walk_in_window(world, film=record, bindings=bindings_of(bindings))
+    folder = walk_in_window(world, film=record, bindings_file=bindings, gamepads_file=gamepads)
     typer.echo(f"world {folder.world}; walk on with: spatia walk {folder.path}")
 
 

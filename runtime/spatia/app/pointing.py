@@ -43,11 +43,14 @@ class Pointing:
     def clear(self) -> None:
         self._corner, self.at, self.selection, self.shown = None, None, None, NOTHING
 
+    def place(self, snapshot: CloudSnapshot, world_from_camera: F64) -> Vec3 | None:
+        """What stands in the middle of the view, without selecting it."""
+        found = _seen(snapshot, world_from_camera)
+        return None if found is None else found.position_in_world
+
     def point(self, snapshot: CloudSnapshot, world_from_camera: F64) -> str:
         """Select by what stands in the middle of the view. Returns what to say."""
-        eye, ahead = world_from_camera[:3, 3], world_from_camera[:3, 2]
-        tries = (pick(snapshot, eye, ahead, radius_m=voxels * snapshot.voxel_m) for voxels in PICK_VOXELS)
-        found = next((picked for picked in tries if picked is not None), None)
+        found = _seen(snapshot, world_from_camera)
         if found is None:
             self.clear()
             return "there is nothing there"
@@ -74,6 +77,12 @@ class Pointing:
             return OfLabel(label=found.label), self._names.get(found.label, f"object {found.label}")
         rows = grow(snapshot, found.row, reach_m=GROWN_M, max_points=MOST_GROWN, color_tolerance=GROWN_COLOR)
         return voxels_of(snapshot, rows), "a surface"
+
+
+def _seen(snapshot: CloudSnapshot, world_from_camera: F64) -> Picked | None:
+    eye, ahead = world_from_camera[:3, 3], world_from_camera[:3, 2]
+    tries = (pick(snapshot, eye, ahead, radius_m=voxels * snapshot.voxel_m) for voxels in PICK_VOXELS)
+    return next((picked for picked in tries if picked is not None), None)
 
 
 def _vec(values: F64) -> Vec3:

@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from spatia.app.editing import Editing, next_file
 from spatia.app.film import Film
 from spatia.app.hud import hud_lines
-from spatia.app.pointing import Pointing
 from spatia.app.session import Session
 from spatia.app.state import Trajectory, Walker
 from spatia.app.systems import Committed
@@ -31,14 +31,12 @@ from spatia.geom.pose import F64
 from spatia.input.bindings import Bindings
 from spatia.input.live import LiveSource
 from spatia.records.arrays import F32, U8
-from spatia.records.control import ApplyEdit, Generate, Motion
-from spatia.records.edits import AddPrimitive, Edit, OfClip, Recolor, Redo, Remove, Selection, Undo
+from spatia.records.control import Generate, Motion
+from spatia.records.edits import Edit, OfClip, Remove
 from spatia.records.generation import Failure
 from spatia.records.input import BACKSPACE, EARLIER, ENTER, ESCAPE, LATER, InputSnapshot
 from spatia.render.view import ColorBy, Drawn, PictureMode, View
 
-PAINT = (230, 90, 40)
-THING_M = 0.3  # a ball to insert
 RECENT_POSES = 48
 NOTICE_S = 6.0
 COLORS: tuple[ColorBy, ...] = ("rgb", "coverage", "provenance")
@@ -105,7 +103,6 @@ class Walk:
         self._bindings = bindings
         self._clock = clock
         self._folder = folder
-        self._save_edits = save_edits
         self._film = None if film is None else Film(film, fps=session.scene.fps)
         self._steering = Steering(tick_s=1.0 / session.scene.fps)
         self._looks = Looks()
@@ -116,9 +113,7 @@ class Walk:
         self._typed = ""
         self._prompts: list[str] = []  # typed in this walk, the newest last
         self._recalled = 0  # how far back in them
-        self._pointing = Pointing(session.labels)
-        self._edits: list[Edit] = []  # made in this walk and not saved
-        self._undone: list[Edit] = []
+        self.editing = Editing(session, folder=folder, save=save_edits)
         self._clip: tuple[U8, float] | None = None  # the last clip's frames, and when it came
         self._clips: list[int] = []  # of this walk, that are in the memory
         self._drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
@@ -170,7 +165,7 @@ class Walk:
     def _react(self, seen: InputSnapshot) -> None:
         self.ended = self.ended or seen.closing
         for note in seen.notes:
-            self._say(note)
+            self.say(note)
         for letter in seen.typed:
             self._type(letter)
         for action in seen.pressed:
@@ -196,11 +191,11 @@ class Walk:
     def generate(self, prompt: str | None = None) -> None:
         """Ask for a clip along the way walked since the last one; without a prompt the last one goes on."""
         if len(self._session.world.resource(Trajectory).poses) < 2:
-            self._say("walk a few steps first: a clip is made along the way walked")
+            self.say("walk a few steps first: a clip is made along the way walked")
             return
         wanted = self._policy.prompt if prompt is None else prompt
         self._policy = self._policy.wishing(Generate(prompt=wanted))
-        self._say(f"asked for a clip{f': {wanted}' if wanted else ''}")
+        self.say(f"asked for a clip{f': {wanted}' if wanted else ''}")
 
     def _ask_for_clip(self) -> None:
         session = self._session
@@ -222,82 +217,28 @@ class Walk:
 
     def switch_policy(self) -> None:
         self._policy = self._policy.switched()
-        self._say(f"clips {self._policy.policy.replace('_', ' ')}")
+        self.say(f"clips {self._policy.policy.replace('_', ' ')}")
 
     def cancel(self) -> None:
         self._session.cancel()
-        self._say("asked to give up the clip in the making")
+        self.say("asked to give up the clip in the making")
 
     def undo_round(self) -> None:
         if not self._clips:
-            self._say("there is no round to take back")
+            self.say("there is no round to take back")
             return
         clip = self._clips.pop()
-        self._edit(Remove(where=OfClip(clip=clip)))
-        self._say(f"clip {clip} is taken out of the memory; undo brings it back")
-
-    def select(self) -> None:
-        """By what stands in the middle of the view."""
-        self._say(self._pointing.point(self._session.snapshot(), self._pose()))
-
-    def next_tool(self) -> None:
-        self._say(self._pointing.next_tool())
-
-    def delete(self) -> None:
-        if (where := self._selection()) is not None:
-            self._edit(Remove(where=where))
-            self._pointing.clear()
-
-    def recolor(self) -> None:
-        if (where := self._selection()) is not None:
-            self._edit(Recolor(where=where, color=PAINT, strength=0.8))
-
-    def insert(self) -> None:
-        """A ball on what was pointed at."""
-        if self._pointing.at is None:
-            self._say("point at a place first")
-            return
-        x, y, z = self._pointing.at
-        center_m = (x, y - THING_M / 2, z)
-        self._edit(AddPrimitive(shape="sphere", center_m=center_m, size_m=(THING_M,) * 3, color=PAINT))
-
-    def undo(self) -> None:
-        if self._edits:
-            self._undone.append(self._edits.pop())
-        self._session.push(ApplyEdit(edit=Undo()))
-
-    def redo(self) -> None:
-        if self._undone:
-            self._edits.append(self._undone.pop())
-        self._session.push(ApplyEdit(edit=Redo()))
-
-    def save(self) -> None:
-        """The world is saved as it grows; edits go into the scene file."""
-        if self._save_edits is None:
-            self._say("the world is saved; there is no scene file for the edits to go to")
-            return
-        try:
-            self._save_edits(self._edits)
-        except SpatiaError as error:
-            self._say(" ".join(str(error).split()))
-            return
-        self._say(f"the world is saved, and {len(self._edits)} edits in the scene file")
-        self._edits, self._undone = [], []
+        self.editing.do(Remove(where=OfClip(clip=clip)))
+        self.say(f"clip {clip} is taken out of the memory; undo brings it back")
 
     def record(self) -> None:
         """Begin a film, or end it."""
         if self._film is not None:
             said, self._film = self._film.close(), None
-            self._say(said)
+            self.say(said)
             return
-        number = sum(1 for _ in self._folder.glob("film_*.mp4"))
-        self._film = Film(self._folder / f"film_{number:03d}.mp4", fps=self._session.scene.fps)
-        self._say("filming")
-
-    def _edit(self, edit: Edit) -> None:
-        self._edits.append(edit)
-        self._undone.clear()
-        self._session.push(ApplyEdit(edit=edit))
+        self._film = Film(next_file(self._folder, "film", "mp4"), fps=self._session.scene.fps)
+        self.say("filming")
 
     def free_mouse(self) -> None:
         """Once frees the mouse, twice ends the walk."""
@@ -306,22 +247,16 @@ class Walk:
             return
         self._mouse_free = True
         self._window.capture_mouse(False)
-        self._say("the mouse is free; Esc again ends the walk")
+        self.say("the mouse is free; Esc again ends the walk")
 
     def screenshot(self) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"screenshot_{sum(1 for _ in self._folder.glob('screenshot_*.png')):03d}.png"
+            path = next_file(self._folder, "screenshot", "png")
             Image.fromarray(self._painter.read_pixels(size_px=self._window.size_px)).save(path)
         except OSError as error:
-            self._say(f"no screenshot: {error.strerror}")
+            self.say(f"no screenshot: {error.strerror}")
             return
-        self._say(f"{path.name} written")
-
-    def _selection(self) -> Selection | None:
-        if self._pointing.selection is None:
-            self._say("look at something and select it first")
-        return self._pointing.selection
+        self.say(f"{path.name} written")
 
     def cycle(self, name: str, choices: Sequence[str]) -> None:
         following = choices[(choices.index(getattr(self._looks, name)) + 1) % len(choices)]
@@ -342,17 +277,20 @@ class Walk:
         try:
             mail = self._session.tick()
         except SpatiaError as error:  # an edit that cannot be done; the world is as it was
-            self._say(" ".join(str(error).split()))
+            self.say(" ".join(str(error).split()))
             return
         for committed in mail.read(Committed):
             result = committed.result
             self._clip = (result.archived.frames.rgb, self._now_s)
             self._clips.append(result.order.clip)
-            self._say(f"clip {result.order.clip}: the memory knew {result.coverage:.0%} of it")
+            self.say(f"clip {result.order.clip}: the memory knew {result.coverage:.0%} of it")
         for failure in mail.read(Failure):
-            self._say(f"no clip ({failure.kind}): {failure.message.partition(chr(10))[0]}")
+            self.say(f"no clip ({failure.kind}): {failure.message.partition(chr(10))[0]}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """In the corner, for a while. Nothing to say leaves what stands there."""
+        if not text:
+            return
         self._notice, self._notice_until_s = text, self._now_s + NOTICE_S
 
     # -- the picture ----------------------------------------------------------------------------------------------
@@ -369,7 +307,7 @@ class Walk:
             panel = ("keys", *self._bindings.help_lines())
         view = View(
             cloud=snapshot,
-            world_from_camera=self._pose(),
+            world_from_camera=self.pose(),
             intrinsics=self._lens(width_px, height_px),
             color_by=self._looks.color_by,
             holes=self._looks.holes,
@@ -377,11 +315,11 @@ class Walk:
             path_in_world=self._path() if self._looks.frusta else NOWHERE,
             picture=self._playing(),
             picture_mode=self._looks.picture,
-            highlighted=self._pointing.shown,
+            highlighted=self.editing.pointing.shown,
             hud=hud_lines(
                 frame_s=self._frame_s,
                 mode=f"{self._steering.mode} x{self._steering.pace:.1f}, {self._policy.policy.replace('_', ' ')}, "
-                f"{self._pointing.tool}" + (", filming" if self._film is not None else ""),
+                f"{self.editing.pointing.tool}" + (", filming" if self._film is not None else ""),
                 snapshot=snapshot,
                 drawn=self._drawn,
                 progress=self._session.progress(),
@@ -400,9 +338,10 @@ class Walk:
         _, walker = next(self._session.world.query(Walker))
         return walker.world_from_camera
 
-    def _pose(self) -> F64:
+    def pose(self) -> F64:
         """Where the walker is, with what has passed of the next tick."""
-        return step_pose(self._walker_pose(), self._steering.ahead, dt_s=self._steering.tick_s)
+        ahead = self._softened(self._steering.ahead)
+        return step_pose(self._walker_pose(), ahead, dt_s=self._steering.tick_s)
 
     def _pitch_rad(self) -> float:
         return math.asin(float(np.clip(-self._walker_pose()[1, 2], -1.0, 1.0)))
@@ -439,16 +378,18 @@ HANDLERS: dict[str, Callable[[Walk], None]] = {
     "generate": Walk.generate,
     "cancel": Walk.cancel,
     "undo_round": Walk.undo_round,
-    "undo": Walk.undo,
-    "redo": Walk.redo,
-    "select": Walk.select,
-    "next_tool": Walk.next_tool,
-    "delete": Walk.delete,
-    "recolor": Walk.recolor,
-    "insert": Walk.insert,
+    "select": lambda walk: walk.say(walk.editing.select(walk.pose())),
+    "next_tool": lambda walk: walk.say(walk.editing.pointing.next_tool()),
+    "move": lambda walk: walk.say(walk.editing.move(walk.pose())),
+    "duplicate": lambda walk: walk.say(walk.editing.duplicate(walk.pose())),
+    "insert": lambda walk: walk.say(walk.editing.insert()),
+    "delete": lambda walk: walk.say(walk.editing.delete()),
+    "recolor": lambda walk: walk.say(walk.editing.recolor()),
+    "undo": lambda walk: walk.editing.undo(),
+    "redo": lambda walk: walk.editing.redo(),
+    "save": lambda walk: walk.say(walk.editing.save()),
     "policy": Walk.switch_policy,
     "record": Walk.record,
-    "save": Walk.save,
     "holes": lambda walk: walk.toggle("holes"),
     "grid": lambda walk: walk.toggle("grid"),
     "frusta": lambda walk: walk.toggle("frusta"),

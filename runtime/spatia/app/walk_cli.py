@@ -13,6 +13,7 @@ from spatia.app.walk import Walk
 from spatia.clock import WallClock
 from spatia.errors import InputError, SceneError
 from spatia.input.bindings import Bindings
+from spatia.input.gamepad_mappings import read_mappings
 from spatia.input.live import LiveSource
 from spatia.input.window import Window
 from spatia.records.arrays import U8
@@ -62,23 +63,20 @@ class EditSaver:
         self._scene_file = append_edits(self._scene_file, edits, labels=self._labels)
 
 
-def bindings_of(path: Path | None) -> Bindings:
-    """The default keys, or those with what a YAML file overrides. Raises `SceneError` with the line."""
-    if path is None:
-        return Bindings.of()
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
-    document = parse(text, name=str(path))
-    if not isinstance(document.data, dict):
-        raise SceneError("must map actions to keys", where=f"{path}:1:1", fix="such as `forward: [w, up]`")
-
-    def place(action: str) -> str:
-        line, column = document.values.get((action,), (1, 1))
-        return f"{path}:{line}:{column}"
-
-    return Bindings.of(document.data, place=place)
+def bindings_of(scene: Scene, path: Path | None) -> Bindings:
+    """The default keys, with what the scene and then a YAML file override. Raises `SceneError` with the place."""
+    overrides: dict[str, object] = dict(scene.controls.bindings)
+    places: dict[str, str] = {}
+    if path is not None:
+        try:
+            document = parse(path.read_bytes(), name=str(path))
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", where=str(path), fix="check the path") from error
+        if not isinstance(document.data, dict):
+            raise SceneError("must map actions to keys", where=f"{path}:1:1", fix="such as `forward: [w, up]`")
+        overrides |= document.data
+        places = {str(at[0]): f"{path}:{mark[0]}:{mark[1]}" for at, mark in document.values.items() if len(at) == 1}
+    return Bindings.of(overrides, place=lambda action: places.get(action, f"controls.bindings.{action}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +126,19 @@ class GoOn:
 
 
 def walk_in_window(
-    world: Begin | GoOn, *, film: Path | None, bindings: Bindings, size: tuple[int, int] = WINDOW_PX
+    world: Begin | GoOn,
+    *,
+    film: Path | None,
+    bindings_file: Path | None,
+    gamepads_file: Path | None,
+    size: tuple[int, int] = WINDOW_PX,
 ) -> RunFolder:
     """Until the person leaves. Raises `SpatiaError` before anything is made where there is no world or no window."""
-    source = LiveSource()
+    source, bindings = LiveSource(), bindings_of(world.scene, bindings_file)
+    named = gamepads_file or world.scene.controls.gamepads
+    gamepads = () if named is None else read_mappings(named)
     with Window(f"spatia: {world.scene.name}", size, bindings=bindings) as window:
+        window.add_gamepads(gamepads)
         folder, store = world.open_store()
         painter = WindowPainter(window)
         try:

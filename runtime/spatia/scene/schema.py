@@ -260,6 +260,18 @@ class ProjectionChoice(Part):
     look: Look = MetricLook(kind="metric")
 
 
+Key = Annotated[str, StringConstraints(max_length=40)]
+
+
+class Controls(Part):
+    """How a person moves in a window."""
+
+    bindings: dict[Key, Annotated[list[Key], Field(max_length=8)] | Key] = Field(
+        default={}, description="Keys of actions, in place of the default ones; F1 in the window shows them."
+    )
+    gamepads: ScenePath | None = Field(default=None, description="Mappings of gamepads as SDL and GLFW write them.")
+
+
 class Output(Part):
     """What a run leaves behind besides the world."""
 
@@ -281,6 +293,7 @@ class Scene(Part):
     estimation: Estimation = Estimation()
     projection: ProjectionChoice = ProjectionChoice()
     output: Output = Output()
+    controls: Controls = Controls()
 
     @model_validator(mode="before")
     @classmethod

@@ -101,6 +101,26 @@ def test_what_is_pointed_at_is_deleted_inserted_and_saved(person: Scripted) -> N
     assert "0 edits" in person.hud, "each is saved once"
 
 
+def test_a_selection_is_moved_and_copied_to_what_is_pointed_at(person: Scripted, tmp_path: Path) -> None:
+    person.press("insert", "select", "insert")
+    person.until_idle()
+    person.press("select")
+    before = person.session.snapshot().points().positions_in_world
+    person.hold("look_right", frames=8)
+    person.press("duplicate")
+    person.until_idle()
+    copied = person.session.snapshot().points().positions_in_world
+    assert len(copied) > len(before) and (tmp_path / "copy_000.ply").is_file()
+    person.hold("look_left", frames=4)
+    person.press("move")
+    person.until_idle()
+    moved = person.session.snapshot().points().positions_in_world
+    assert not np.array_equal(moved, copied)
+    person.press("undo", "undo")
+    person.until_idle()
+    assert len(person.session.snapshot().points()) == len(before)
+
+
 def test_tools_select_by_ball_and_by_box(person: Scripted) -> None:
     person.press("next_tool", "select")
     ball = len(person.painter.views[-1].highlighted)
