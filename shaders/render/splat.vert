@@ -8,7 +8,7 @@ const uint GROUP_POINTS = 16u;
 const vec4 NOWHERE = vec4(0.0, 0.0, 2.0, 1.0);
 
 layout(std430, binding = 0) readonly buffer Pages { uint words[]; };
-layout(std430, binding = 1) readonly buffer Groups { uint groups[]; };  // page << 12 | groups drawn - 1 << 6 | group
+layout(std430, binding = 1) readonly buffer Groups { uint groups[]; };  // see detail.group_table
 
 uniform uint first_group;
 uniform float radius_m;  // of a point whose whole page is drawn
@@ -38,15 +38,15 @@ void main() {
 
     uint group = groups[first_group + uint(gl_VertexID) / GROUP_POINTS];
     uint rank = (group & 63u) * GROUP_POINTS + uint(gl_VertexID) % GROUP_POINTS;
-    float drawn = float(((group >> 6) & 63u) + 1u) * float(GROUP_POINTS);
-    uint at = ((group >> 12) * PAGE_POINTS + rank) * POINT_WORDS;
+    float held = float(((group >> 12) & 63u) + 1u), drawn = float(((group >> 6) & 63u) + 1u);
+    uint at = ((group >> 18) * PAGE_POINTS + rank) * POINT_WORDS;
 
     vec4 look = unpackUnorm4x8(words[at + 3u]);  // rgb, coverage
     vec3 p = in_camera(uintBitsToFloat(uvec3(words[at], words[at + 1u], words[at + 2u])));
     if (look.a == 0.0 || p.z < NEAR_M) return;
 
     vec2 centre = pixel_of(p);
-    float radius = max(radius_m * sqrt(float(PAGE_POINTS) / drawn) * pinhole.x / p.z, least_px);
+    float radius = max(radius_m * sqrt(held / drawn) * pinhole.x / p.z, least_px);
     // A point is clipped by its centre: one just off the screen is moved to the edge and widened until it covers its disc.
     vec2 inside = clamp(centre, vec2(0.0), size);
     float beyond = max(abs(centre.x - inside.x), abs(centre.y - inside.y));

@@ -1,25 +1,24 @@
 """Which pages are in view, and how many points of each are worth drawing. Pure functions, any thread.
 
-A point stands for one voxel of a surface, and where that is less than a pixel, a page shows only as many points as it
-has pixels to cover; where all pages together want more than the budget, all give up the
-same share. Which points those are is settled in the shader: the first n in bit-reversed order, so that a page that
-shows more shows the same ones and others.
+A point stands for one voxel of a surface. Where that is less than a pixel, a page shows only the part of its points
+that has pixels to cover; where all pages together want more than the budget, all give up the same share. Which points
+those are is settled by their order on the device: the first ones are spread over the page, so a page that shows more
+shows the same ones and others.
 """
 
 import numpy as np
 
 from spatia.records.arrays import F32, I32, U32
-from spatia.records.cloud import PAGE_POINTS, CloudSnapshot
+from spatia.records.cloud import CloudSnapshot
 from spatia.render.eye import NEAR_M, Eye
 
 GROUP_POINTS = 16  # what is drawn or not; as in splat.vert
-PAGE_GROUPS = PAGE_POINTS // GROUP_POINTS
 POINTS_A_PIXEL = 1.25  # of the screen: two and a half closed surfaces, one behind the other
 SPARE_PX = 2.0  # discs reach into the view from outside
 
 
-def wanted_groups(cloud: CloudSnapshot, eye: Eye) -> F32:
-    """[P] groups of points that a page needs for a closed surface, up to `PAGE_GROUPS`; 0 where it is out of view."""
+def shares_worth_drawing(cloud: CloudSnapshot, eye: Eye) -> F32:
+    """[P] the part of a page's points that closes its surface, up to 1; 0 where it is out of view."""
     center = 0.5 * (cloud.bounds_in_world_m[:, 0] + cloud.bounds_in_world_m[:, 1])
     half = cloud.bounds_in_world_m[:, 1] - center
     planes = _planes(eye)
@@ -27,12 +26,12 @@ def wanted_groups(cloud: CloudSnapshot, eye: Eye) -> F32:
     away = np.maximum(np.abs(center - eye.world_from_camera[:3, 3].astype(np.float32)) - half, 0)
     nearest_m = np.maximum(np.sqrt((away * away).sum(axis=1)), np.float32(NEAR_M))
     voxel_px = np.float32(cloud.voxel_m * eye.intrinsics.fx_px) / nearest_m
-    wanted = PAGE_GROUPS * np.minimum(voxel_px * voxel_px, 1)
-    return np.where((farthest >= 0).all(axis=1), wanted, 0).astype(np.float32)
+    share = np.minimum(voxel_px * voxel_px, 1)
+    return np.where((farthest >= 0).all(axis=1), share, 0).astype(np.float32)
 
 
 def groups_within(wanted: F32, budget_points: int) -> I32:
-    """[P] whole groups, at least one for each page that wants any, at most the budget together.
+    """[P] whole groups near what is `wanted`, [P]: one at least for each page that wants any, the budget at most.
 
     Where the budget has no group for every page, those that want most come first.
     """
@@ -53,12 +52,16 @@ def groups_within(wanted: F32, budget_points: int) -> I32:
     return groups
 
 
-def group_table(pages: I32, groups: I32) -> U32:
-    """What `splat.vert` reads, a word a group: page << 12 | groups of that page - 1 << 6 | group."""
+def group_table(slots: I32, groups: I32, *, held: I32) -> U32:
+    """What `splat.vert` reads, a word for each group that is drawn of each of n pages.
+
+    From the highest bit: the page's slot in its block, groups that it `held` less one (6 bits), groups drawn of it less
+    one (6 bits), and which of them this is (6 bits).
+    """
     ends = np.cumsum(groups)
     rank = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - groups, groups)
-    head = (pages.astype(np.uint32) << np.uint32(12)) | ((groups - 1).astype(np.uint32) << np.uint32(6))
-    return np.asarray(np.repeat(head, groups) | rank.astype(np.uint32))
+    head = slots << 18 | (held - 1) << 12 | (groups - 1) << 6
+    return np.asarray((np.repeat(head, groups) | rank).astype(np.uint32))
 
 
 def _planes(eye: Eye) -> F32:

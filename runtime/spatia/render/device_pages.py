@@ -4,14 +4,15 @@ The last snapshot is kept, so the memory cannot reuse a page that was uploaded: 
 still the same has the same content. A page that changed is drawn as it was until its turn comes.
 
 On the device a point is five words, and a page is sorted for level of detail: its slots follow a curve through space,
-so the first n in bit-reversed order are spread evenly over the page, and reading them is reading on.
+so the first n in bit-reversed order are spread evenly over the page, and reading them is reading on. Removed
+points come last.
 """
 
 from typing import Any
 
 import numpy as np
 
-from spatia.records.arrays import F32, U32, Bool
+from spatia.records.arrays import F32, I32, U32, Bool
 from spatia.records.cloud import BLUE, CLIP, PAGE_POINTS, RED_GREEN, WEIGHT, CloudSnapshot, X, Z
 
 POINT_WORDS = 5  # x, y, z; red, green, blue and coverage in bytes from the lowest; clip. As in splat.vert
@@ -26,6 +27,9 @@ _DETAIL_ORDER = np.array([int(f"{n:0{_BITS}b}"[::-1], 2) for n in range(PAGE_POI
 def packed(words: U32) -> U32:
     """Pages [n, FIELDS, PAGE_POINTS] as the device has them, [n, PAGE_POINTS, POINT_WORDS]. Coverage 0: removed."""
     words = words[:, :, _DETAIL_ORDER]
+    removed = words[:, WEIGHT].view(np.float32) <= 0
+    for page in np.flatnonzero(removed.any(axis=1)):
+        words[page] = words[page][:, np.argsort(removed[page], kind="stable")]
     weight = words[:, WEIGHT].view(np.float32)
     sightings = np.clip(np.log2(1 + np.maximum(weight, 0)) / np.float32(MOST_SIGHTINGS_LOG2), 0, 1)
     coverage = np.where(weight > 0, 1 + np.round(254 * sightings), 0).astype(np.uint32)
@@ -49,8 +53,10 @@ class DevicePages:
         self._context = context
         self._cloud: CloudSnapshot | None = None
         self.blocks: list[Any] = []  # moderngl.Buffer of `BLOCK_PAGES` logical pages each
-        self.resident: Bool = np.zeros(0, np.bool_)  # [P] something of this cloud is there
-        self._current: Bool = np.zeros(0, np.bool_)  # [P] and it is the newest
+        self.held: I32 = np.zeros(
+            0, np.int32
+        )  # [P] living points on the device, of this version of the cloud or an earlier one
+        self._current: Bool = np.zeros(0, np.bool_)  # [P] those are the newest
 
     @property
     def waiting(self) -> int:
@@ -59,12 +65,12 @@ class DevicePages:
     def follow(self, cloud: CloudSnapshot) -> None:
         """Find out what is out of date. Pages of another arena are another cloud's."""
         before, self._cloud = self._cloud, cloud
-        resident, current = np.zeros((2, len(cloud.pages)), np.bool_)
+        held, current = np.zeros(len(cloud.pages), np.int32), np.zeros(len(cloud.pages), np.bool_)
         if before is not None and before.arena is cloud.arena:
             known = min(len(before.pages), len(cloud.pages))
-            resident[:known] = self.resident[:known]
+            held[:known] = self.held[:known]
             current[:known] = self._current[:known] & (before.pages[:known] == cloud.pages[:known])
-        self.resident, self._current = resident, current
+        self.held, self._current = held, current
 
     def upload(self, urgency: F32, *, budget_bytes: int) -> int:
         """Bring over the most urgent pages, [P], ties in order. Returns the bytes that this took."""
@@ -81,7 +87,7 @@ class DevicePages:
             while block >= len(self.blocks):
                 self.blocks.append(self._context.buffer(reserve=BLOCK_PAGES * PAGE_BYTES))
             self.blocks[block].write(points, offset=slot * PAGE_BYTES)
-        self.resident[chosen] = True
+        self.held[chosen] = (words[:, WEIGHT].view(np.float32) > 0).sum(axis=1)
         self._current[chosen] = True
         return len(chosen) * PAGE_BYTES
 

@@ -15,7 +15,7 @@ from spatia.errors import DeviceError
 from spatia.records.arrays import F32, U8
 from spatia.records.cloud import CloudSnapshot
 from spatia.render import text
-from spatia.render.detail import GROUP_POINTS, POINTS_A_PIXEL, group_table, groups_within, wanted_groups
+from spatia.render.detail import GROUP_POINTS, POINTS_A_PIXEL, group_table, groups_within, shares_worth_drawing
 from spatia.render.device_pages import BLOCK_PAGES, PAGE_BYTES, DevicePages
 from spatia.render.eye import Eye
 from spatia.render.lines import segments
@@ -35,6 +35,7 @@ LEAST_RADIUS_PX = 1.0  # keeps far surfaces closed that were seen with a coarser
 HIGHLIGHT_COLOR = (1.0, 0.85, 0.1, 0.9)
 MOST_HIGHLIGHTED = 1 << 16  # of more, every n-th is drawn
 SHORTEST_TEXT_PX, SCREEN_TO_TEXT = 12, 60
+MOST_FONTS = 8  # kept, while a window is being resized
 BESIDE_SHARE = 0.38  # of the screen's width
 
 
@@ -55,8 +56,7 @@ class Renderer:
         self._groups = _Stream(context)
         self._quads = _Stream(context)
         self._scene: _Scene | None = None
-        self._font: text.Font | None = None
-        self._atlas: Any = None
+        self._fonts: dict[int, tuple[text.Font, Any]] = {}  # by letter height: metrics and the atlas on the device
         self._picture: Any = None
 
     def draw(self, view: View, *, size_px: tuple[int, int]) -> Drawn:
@@ -93,23 +93,23 @@ class Renderer:
         self._pages.release()
         for stream in (self._groups, self._quads):
             stream.release()
-        for resource in (*self._meshes.values(), *self._programs.values(), self._atlas, self._picture):
+        self._release_fonts()
+        for resource in (*self._meshes.values(), *self._programs.values(), self._picture, self._scene):
             if resource is not None:
                 resource.release()
-        if self._scene is not None:
-            self._scene.release()
-        self._scene = self._atlas = self._picture = None
 
     def _draw_cloud(self, cloud: CloudSnapshot, eye: Eye, *, color_by: int) -> Drawn:
-        wanted = wanted_groups(cloud, eye)
+        shares = shares_worth_drawing(cloud, eye)
         self._pages.follow(cloud)
-        uploaded = self._pages.upload(wanted, budget_bytes=self._upload_budget_bytes)
-        screen_budget = int(POINTS_A_PIXEL * eye.intrinsics.width_px * eye.intrinsics.height_px)
-        budget = min(self._point_budget, max(GROUP_POINTS, screen_budget))
-        groups = groups_within(np.where(self._pages.resident, wanted, np.float32(0)), budget)
+        uploaded = self._pages.upload(shares, budget_bytes=self._upload_budget_bytes)
+        held = -(-self._pages.held // GROUP_POINTS)
+        wanted = shares * held
+        pixels = eye.intrinsics.width_px * eye.intrinsics.height_px
+        visible = max(int(POINTS_A_PIXEL * pixels), GROUP_POINTS * int((wanted > 0).sum()))
+        groups = groups_within(wanted, min(self._point_budget, visible))
         pages = np.flatnonzero(groups).astype(np.int32)
         groups = groups[pages]
-        self._groups.put(group_table(pages % BLOCK_PAGES, groups)).bind_to_storage_buffer(1)
+        self._groups.put(group_table(pages % BLOCK_PAGES, groups, held=held[pages])).bind_to_storage_buffer(1)
 
         program = self._programs["splat"]
         _set(
@@ -180,19 +180,31 @@ class Renderer:
         self._draw_quads("picture", quads, {"picture": 0})
 
     def _draw_text(self, view: View, size_px: tuple[int, int]) -> None:
-        if not view.hud and not view.panel:
-            return
         height_px = max(SHORTEST_TEXT_PX, size_px[1] // SCREEN_TO_TEXT)
-        if self._font is None or self._font.height_px != height_px:
-            self._font = text.Font(height_px)
-            if self._atlas is not None:
-                self._atlas.release()
-            rows, columns = self._font.atlas.shape
-            self._atlas = self._context.texture((columns, rows), 1, self._font.atlas, alignment=1)
-            self._atlas.filter = (moderngl.NEAREST, moderngl.NEAREST)
-        self._atlas.use(0)
-        panel = text.panel_quads(self._font, view.panel, size_px=size_px)
-        self._draw_quads("text", np.concatenate([text.hud_quads(self._font, view.hud), panel]), {"atlas": 0})
+        if view.hud:
+            font, atlas = self._font_of(height_px)
+            atlas.use(0)
+            self._draw_quads("text", text.hud_quads(font, view.hud), {"atlas": 0})
+        if view.panel:
+            font, _ = self._font_of(height_px)
+            font, atlas = self._font_of(text.panel_letters_px(font, view.panel, size_px=size_px))
+            atlas.use(0)
+            self._draw_quads("text", text.panel_quads(font, view.panel, size_px=size_px), {"atlas": 0})
+
+    def _font_of(self, height_px: int) -> tuple[text.Font, Any]:
+        if height_px not in self._fonts:
+            if len(self._fonts) == MOST_FONTS:
+                self._release_fonts()
+            font = text.Font(height_px)
+            atlas = self._context.texture(font.atlas.shape[::-1], 1, font.atlas, alignment=1)
+            atlas.filter = (moderngl.NEAREST, moderngl.NEAREST)
+            self._fonts[height_px] = font, atlas
+        return self._fonts[height_px]
+
+    def _release_fonts(self) -> None:
+        for _, atlas in self._fonts.values():
+            atlas.release()
+        self._fonts = {}
 
     def _draw_quads(self, name: str, quads: F32, settings: dict[str, Any]) -> None:
         self._quads.put(quads).bind_to_storage_buffer(0)

@@ -15,6 +15,7 @@ from spatia.records.arrays import F32, U8
 
 CHARACTERS = bytes(range(32, 127)).decode("ascii")  # what PIL's font has
 COLUMNS = 16
+SMALLEST_PX = 8
 TEXT_COLOR = (0.93, 0.95, 0.97, 1.0)
 TITLE_COLOR = (1.00, 0.80, 0.42, 1.0)
 BOX_COLOR = (0.04, 0.05, 0.07, 0.80)
@@ -26,7 +27,7 @@ class Font:
     def __init__(self, height_px: int) -> None:
         face = ImageFont.load_default(height_px)
         self.height_px = height_px
-        self.line_px = round(1.45 * height_px)
+        self.line_px = _line_px(height_px)
         self._cell_px = (round(1.4 * height_px), self.line_px)
         self._advances = np.array([round(face.getlength(character)) for character in CHARACTERS], np.float32)
         width, height = self._cell_px
@@ -78,6 +79,16 @@ def hud_quads(font: Font, lines: tuple[str, ...]) -> F32:
     return np.concatenate(parts)
 
 
+def panel_letters_px(font: Font, lines: tuple[str, ...], *, size_px: tuple[int, int]) -> int:
+    """The letter height, at most the font's, at which a panel is no wider than the screen; `SMALLEST_PX` at least."""
+    table = _table(lines)
+    for height_px in range(font.height_px, SMALLEST_PX, -1):
+        columns = -(-len(table) // _rows(len(table), height_px, size_px))
+        if columns * _column_px(font, table) * height_px / font.height_px <= size_px[0]:
+            return height_px
+    return min(SMALLEST_PX, font.height_px)
+
+
 def panel_quads(font: Font, lines: tuple[str, ...], *, size_px: tuple[int, int]) -> F32:
     """Lines in the middle of the screen, side by side where they are too many, [n, 3, 4].
 
@@ -85,14 +96,11 @@ def panel_quads(font: Font, lines: tuple[str, ...], *, size_px: tuple[int, int])
     """
     if not lines:
         return np.empty((0, 3, 4), np.float32)
-    pad = font.height_px
-    table = [re.split(r" {2,}", line.rstrip()) for line in lines]
-    stops = _tab_stops(font, table)
-    rows = max(1, min(len(lines), int((size_px[1] - 4 * pad) / font.line_px)))
-    columns = -(-len(lines) // rows)
-    column_px = 2 * pad + max(stops[len(cells) - 1] + font.width_px(cells[-1]) for cells in table)
-    width, height = columns * column_px, rows * font.line_px + 2 * pad
-    left, top = max(0, round(0.5 * (size_px[0] - width))), round(0.5 * (size_px[1] - height))
+    pad, table = font.height_px, _table(lines)
+    stops, column_px = _tab_stops(font, table), _column_px(font, table)
+    rows = _rows(len(table), font.height_px, size_px)
+    width, height = -(-len(table) // rows) * column_px, rows * font.line_px + 2 * pad
+    left, top = max(0, round(0.5 * (size_px[0] - width))), max(0, round(0.5 * (size_px[1] - height)))
     parts = [font.box((left, top, left + width, top + height))]
     for n, cells in enumerate(table):
         column, row = divmod(n, rows)
@@ -103,12 +111,30 @@ def panel_quads(font: Font, lines: tuple[str, ...], *, size_px: tuple[int, int])
     return np.concatenate(parts)
 
 
+def _table(lines: tuple[str, ...]) -> list[list[str]]:
+    return [re.split(r" {2,}", line.rstrip()) for line in lines]
+
+
+def _rows(count: int, height_px: int, size_px: tuple[int, int]) -> int:
+    """How many lines stand below each other."""
+    return max(1, min(count, int((size_px[1] - 4 * height_px) / _line_px(height_px))))
+
+
+def _column_px(font: Font, table: list[list[str]]) -> float:
+    stops = _tab_stops(font, table)
+    return 2 * font.height_px + max(stops[len(cells) - 1] + font.width_px(cells[-1]) for cells in table)
+
+
 def _tab_stops(font: Font, table: list[list[str]]) -> list[float]:
     """Where the n-th cell of every line begins, in pixels."""
     stops = [0.0]
     for n in range(max(len(cells) for cells in table) - 1):
         stops.append(stops[-1] + font.height_px + max(font.width_px(c[n]) for c in table if len(c) > n + 1))
     return stops
+
+
+def _line_px(height_px: int) -> int:
+    return round(1.45 * height_px)
 
 
 def _indices(line: str) -> npt.NDArray[np.intp]:
