@@ -5,7 +5,7 @@
 const uint PAGE_POINTS = 1024u;
 const uint POINT_WORDS = 5u;
 const uint GROUP_POINTS = 16u;
-const vec4 NOWHERE = vec4(0.0, 0.0, 2.0, 1.0);
+const vec4 NOWHERE = vec4(4.0, 4.0, 0.0, 1.0);  // beside the screen: software clips depth one by one
 
 layout(std430, binding = 0) readonly buffer Pages { uint words[]; };
 layout(std430, binding = 1) readonly buffer Groups { uint groups[]; };  // see detail.group_table
@@ -15,8 +15,8 @@ uniform float radius_m;  // of a point whose whole page is drawn
 uniform float least_px;  // radius of a point, however far
 uniform int color_by;    // 0 rgb, 1 coverage, 2 provenance
 
-flat out vec3 color;
-flat out vec3 disc;  // centre and radius in pixels
+// Centre and radius in pixels, bit by bit, and colour in bytes: one output, since software pays for each.
+flat out uvec4 splat;
 
 vec3 coverage_color(float seen) {
     vec3 seldom = vec3(0.83, 0.25, 0.20), sometimes = vec3(0.95, 0.77, 0.31), often = vec3(0.20, 0.66, 0.48);
@@ -34,7 +34,7 @@ vec3 provenance_color(int clip, float light) {
 void main() {
     gl_Position = NOWHERE;
     gl_PointSize = 1.0;
-    color = disc = vec3(0.0);
+    splat = uvec4(0u);
 
     uint group = groups[first_group + uint(gl_VertexID) / GROUP_POINTS];
     uint rank = (group & 63u) * GROUP_POINTS + uint(gl_VertexID) % GROUP_POINTS;
@@ -53,10 +53,10 @@ void main() {
     if (beyond > radius) return;
 
     gl_Position = vec4(ndc_of(inside), 2.0 * buffer_depth(p.z) - 1.0, 1.0);
-    gl_PointSize = 2.0 * (radius + beyond) + 1.0;
-    disc = vec3(centre, radius);
+    gl_PointSize = 2.0 * (radius + beyond);
 
-    color = look.rgb;
+    vec3 color = look.rgb;
     if (color_by == 1) color = coverage_color(look.a);
     if (color_by == 2) color = provenance_color(int(words[at + 4u]), dot(color, vec3(0.3, 0.6, 0.1)));
+    splat = uvec4(floatBitsToUint(vec3(centre, radius)), packUnorm4x8(vec4(color, 1.0)));
 }

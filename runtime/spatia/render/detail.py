@@ -13,7 +13,7 @@ from spatia.records.cloud import CloudSnapshot
 from spatia.render.eye import NEAR_M, Eye
 
 GROUP_POINTS = 16  # what is drawn or not; as in splat.vert
-POINTS_A_PIXEL = 1.25  # of the screen: two and a half closed surfaces, one behind the other
+POINTS_A_PIXEL = 1.0  # of the screen: more could not be told apart
 SPARE_PX = 2.0  # discs reach into the view from outside
 
 

@@ -18,7 +18,7 @@ COLUMNS = 16
 SMALLEST_PX = 8
 TEXT_COLOR = (0.93, 0.95, 0.97, 1.0)
 TITLE_COLOR = (1.00, 0.80, 0.42, 1.0)
-BOX_COLOR = (0.04, 0.05, 0.07, 0.80)
+BOX_COLOR = (0.04, 0.05, 0.07, 0.88)
 
 
 class Font:
