@@ -175,7 +175,7 @@ def test_the_releases_retrieval_can_be_asked_for() -> None:
     with Session.open(small_room("generation.references.metric=shared_points")) as session:
         session.walk(path.there_and_back(path.dolly(session.start, 0.3, frames=13)))
         references = [info.payload["references"] for info in session.store.log() if info.kind == "clip"]
-    assert references[0] == []
+    assert references[0] == [0], "the photograph that the walk begins with"
     assert all(references[-1])
     assert len(set(references[-1])) == len(references[-1])
 

@@ -47,7 +47,7 @@ class Trajectory:
     covered: int = 0  # frames of the walk that clips cover
     clips: int = 0  # clips of this world so far
     shown: int = 0  # how many of `poses` the walker has walked along
-    flush: bool = False  # make clips of all of them, however short the last one is
+    owed: int = 0  # how many of `poses` somebody has asked clips of, however short the last clip is
     prompt: str = ""
 
     def __post_init__(self) -> None:

@@ -82,7 +82,7 @@ class Walking:
         for path in frame.read(FollowPath):
             trajectory = _extended(trajectory, path, last=pose)
         for generate in frame.read(Generate):
-            trajectory = replace(trajectory, flush=True, prompt=generate.prompt)
+            trajectory = replace(trajectory, owed=len(trajectory.poses), prompt=generate.prompt)
         if not frame.read(Motion) and trajectory.shown < len(trajectory.poses):
             pose = trajectory.poses[trajectory.shown]
             trajectory = replace(trajectory, shown=trajectory.shown + 1)
@@ -107,14 +107,14 @@ def _extended(trajectory: Trajectory, path: FollowPath, *, last: F64) -> Traject
         trajectory,
         poses=np.concatenate([before, new]),
         shown=min(trajectory.shown, len(before)),
-        flush=len(before) + len(new) > 0,
+        owed=len(before) + len(new),
         prompt=path.prompt,
     )
 
 
 def is_idle(world: World) -> bool:
     """True when no round is under way or owed."""
-    return not any(world.query(InFlight)) and not world.resource(Trajectory).flush
+    return not any(world.query(InFlight)) and not world.resource(Trajectory).owed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ class Rounds:
             preceding=settings.preceding_frames,
         )
         full = settings.clip_frames if trajectory.covered else settings.first_frames
-        if trajectory.flush or (settings.automatic and round_.stop - round_.start == full):
+        if trajectory.owed or (settings.automatic and round_.stop - round_.start == full):
             frame.send(RoundDue(round=round_, new_poses=trajectory.poses[: round_.new_frame_count]))
 
     def freeze(self, world: World, frame: Frame, commands: Commands) -> None:
@@ -284,13 +284,13 @@ class Remembering:
                 covered=trajectory.covered + new,
                 clips=trajectory.clips + 1,
                 shown=max(0, trajectory.shown - new),
-                flush=trajectory.flush and len(left) > 0,
+                owed=min(max(0, trajectory.owed - new), len(left)),
             )
             commands.put(trajectory)
             frame.send(Counts(clips=1))
         for _ in frame.read(Failure):
             # The poses stay; nothing is tried again before somebody asks.
-            commands.put(replace(trajectory, flush=False))
+            commands.put(replace(trajectory, owed=0))
             frame.send(Counts(failures=1))
         for order in frame.read(ApplyEdit):
             commands.put(Cloud(snapshot=self._keeper.edit(order.edit)))

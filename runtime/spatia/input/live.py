@@ -31,11 +31,11 @@ class LiveSource:
         return len(self._when_idle)
 
     def poll(self, tick: int, *, idle: bool) -> tuple[Order, ...]:
-        if self._at_once:
-            return (self._at_once.popleft(),)
+        """The next movement, and where nothing is in the making what waited longest beside it."""
+        orders: list[Order] = [self._at_once.popleft()] if self._at_once else []
         if idle and self._when_idle:
-            return (self._when_idle.popleft(),)
-        return ()
+            orders.append(self._when_idle.popleft())
+        return tuple(orders)
 
     @property
     def exhausted(self) -> bool:

@@ -10,7 +10,8 @@ def test_motion_does_not_wait_behind_an_edit_and_an_edit_waits_for_the_clip_in_t
     assert source.poll(0, idle=False) == (motion,)
     assert source.poll(1, idle=False) == ()
     assert source.waiting == 1 and not source.exhausted
-    assert source.poll(2, idle=True) == (edit,)
+    source.push(motion)
+    assert source.poll(2, idle=True) == (motion, edit), "one who walks on is heard too"
     assert source.exhausted
 
 

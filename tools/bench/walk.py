@@ -1,0 +1,123 @@
+"""How the frame time of a walk suffers from a clip in the making: idle against in flight, in turn, in one run.
+
+    python tools/bench/walk.py [--rounds N] [--width 640 --height 360]
+
+A person walks to and fro through the furnished room. The window is off the screen (EGL, software where there is no
+GPU), everything else is as in `spatia walk`; the generator runs in a process of its own. The target is a p99 in flight
+of at most twice the idle one.
+"""
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from spatia.app.session import Session
+from spatia.app.walk import Walk
+from spatia.assets import root
+from spatia.clock import WallClock
+from spatia.input.bindings import Bindings
+from spatia.input.live import LiveSource
+from spatia.projection.opengl import open_context
+from spatia.records.arrays import U8
+from spatia.records.input import InputSnapshot
+from spatia.render.renderer import Renderer
+from spatia.render.view import Drawn, View
+from spatia.scene.load import load_scene
+
+TARGET = 2.0
+IDLE_FRAMES = 150
+FRAME_S = 1 / 60  # a screen's rhythm
+
+
+class OffScreen:
+    """A window without a screen, whose person walks to and fro."""
+
+    def __init__(self, size_px: tuple[int, int]) -> None:
+        self.size_px = size_px
+        self._context = open_context()
+        with self._context:
+            self._target = self._context.framebuffer([self._context.texture(size_px, 4)])
+            self._renderer = Renderer(self._context)
+        self._frames = 0
+
+    def poll(self) -> InputSnapshot:
+        self._frames += 1
+        way = "forward" if self._frames // 60 % 2 == 0 else "back"
+        return InputSnapshot(held=(way,))
+
+    def swap(self) -> None:
+        with self._context:
+            self._context.finish()
+
+    def capture_mouse(self, captured: bool) -> None:
+        pass
+
+    def draw(self, view: View, *, size_px: tuple[int, int]) -> Drawn:
+        with self._context:
+            self._target.use()
+            return self._renderer.draw(view, size_px=size_px)
+
+    def read_pixels(self, *, size_px: tuple[int, int]) -> U8:
+        with self._context:
+            return np.frombuffer(self._target.read(components=3), np.uint8).reshape(size_px[1], size_px[0], 3)
+
+
+def measured(rounds: int, size_px: tuple[int, int]) -> tuple[list[float], list[float]]:
+    """Seconds of every frame: idle, and while a clip is in the making."""
+    overrides = [
+        "generation.commit=live",
+        "generation.policy=on_demand",
+        "generation.generator={name: reprojection, worker: process}",
+        "estimation.estimator=completion",
+        "camera={width_px: 320, height_px: 176, fov_y_deg: 52}",
+    ]
+    scene = load_scene(Path(str(root("scenes"))) / "room_loop.yaml", overrides, allow_outside=True).scene
+    source, clock, window = LiveSource(), WallClock(), OffScreen(size_px)
+    idle: list[float] = []
+    flying: list[float] = []
+    with TemporaryDirectory() as folder, Session(scene, source=source, live_wait_s=0.0) as session:
+        walk = Walk(session, source, window, window, bindings=Bindings.of(), clock=clock, folder=Path(folder))
+
+        def frame(into: list[float]) -> None:
+            started_s = clock.now_s()
+            walk.frame()
+            took_s = clock.now_s() - started_s
+            into.append(took_s)
+
+        for _ in range(60):  # shaders compile, kernels load
+            walk.frame()
+        for _ in range(rounds):
+            for _ in range(IDLE_FRAMES):
+                frame(idle)
+            walk.generate()
+            walk.frame()
+            while not walk.at_rest:
+                frame(flying)
+    return idle, flying
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=360)
+    parser.add_argument("--quick", action="store_true", help="one round")
+    options = parser.parse_args()
+    idle, flying = measured(1 if options.quick else options.rounds, (options.width, options.height))
+    p99 = {name: float(np.percentile(times, 99)) for name, times in (("idle", idle), ("in flight", flying))}
+    for name, times in (("idle", idle), ("in flight", flying)):
+        median_ms = 1e3 * statistics.median(times)
+        print(f"{name:10} {len(times):5} frames  median {median_ms:6.1f} ms  p99 {1e3 * p99[name]:6.1f} ms")
+    ratio = p99["in flight"] / p99["idle"]
+    print(f"p99 in flight / idle  {ratio:.2f}  target {TARGET:g}  {'ok' if ratio <= TARGET else 'MISSED'}")
+    return 0 if ratio <= TARGET else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
