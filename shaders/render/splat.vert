@@ -1,5 +1,5 @@
 #version 430
-// One point of a page: a disc of its share of the surface. See spatia/render/device_pages.py for a point's words.
+// One point of a page: a disc of its share of the surface. See spatia/render/point_packing.py for a point's words.
 #include "eye.glsl"
 
 const uint PAGE_POINTS = 1024u;

@@ -8,7 +8,8 @@ from spatia.memory.cloud import PointMemory
 from spatia.records.arrays import U32
 from spatia.records.cloud import PAGE_POINTS, CloudSnapshot, Points, snapshot_of_points
 from spatia.records.edits import OfLabel, Remove
-from spatia.render.device_pages import PAGE_BYTES, POINT_WORDS, DevicePages, packed
+from spatia.render.device_pages import DevicePages
+from spatia.render.point_packing import PAGE_BYTES, POINT_WORDS, packed_plainly
 
 
 class ByteBuffer:
@@ -36,7 +37,8 @@ def on_device(pages: DevicePages, count: int) -> U32:
 
 
 def expected(cloud: CloudSnapshot) -> U32:
-    return packed(cloud.arena[cloud.pages])
+    last = cloud.row_count - (len(cloud.pages) - 1) * PAGE_POINTS
+    return packed_plainly(cloud.arena, cloud.pages, rows=last)[0]
 
 
 def bring_all(pages: DevicePages, cloud: CloudSnapshot, *, budget_bytes: int = 1 << 30) -> int:
@@ -48,35 +50,6 @@ def scattered(count: int, *, seed: int = 0, label: int = 0) -> Points:
     random = np.random.default_rng(seed)
     positions, colors = random.uniform(-3, 3, (count, 3)), random.uniform(0, 255, (count, 3))
     return Points.of(positions, colors, weights=random.uniform(1, 9, count), labels=label)
-
-
-def test_a_packed_point_keeps_place_colour_and_clip() -> None:
-    points = Points.of([(1, 2, 3), (4, 5, 6)], [(10, 20, 30.6), (255, 0, 255)], weights=[31, 0.5], clips=[7, -2])
-    words = packed(snapshot_of_points(points).arena)[0]
-    at = [0, 1]
-    np.testing.assert_array_equal(words[at, :3].view(np.float32), points.positions_in_world)
-    rgba = words[at, 3].copy().view(np.uint8).reshape(2, 4)
-    assert rgba[:, :3].tolist() == [[10, 20, 31], [255, 0, 255]]
-    assert rgba[0, 3] == 255 and 0 < rgba[1, 3] < 64
-    assert words[at, 4].view(np.int32).tolist() == [7, -2]
-    assert (np.delete(words, at, axis=0)[:, 3] >> 24 == 0).all()
-
-
-def test_the_first_points_of_a_page_are_spread_evenly_over_it() -> None:
-    line = np.zeros((PAGE_POINTS, 3))
-    line[:, 0] = np.arange(PAGE_POINTS)
-    words = packed(snapshot_of_points(Points.of(line, 0)).arena)[0]
-    first = np.sort(words[:128, 0].view(np.float32))
-    assert (np.diff(first) == PAGE_POINTS / 128).all()
-
-
-def test_removed_points_come_last() -> None:
-    weights = np.where(np.arange(PAGE_POINTS) % 3 == 0, 1.0, 0.0)
-    points = Points.of(np.zeros((PAGE_POINTS, 3)), 0, weights=weights, clips=np.arange(PAGE_POINTS))
-    words = packed(snapshot_of_points(points).arena)[0]
-    living = int(weights.sum())
-    assert (words[:living, 3] >> 24 > 0).all() and (words[living:, 3] >> 24 == 0).all()
-    assert sorted(words[:, 4].tolist()) == list(range(PAGE_POINTS))
 
 
 def test_all_pages_arrive_under_the_budget_the_urgent_ones_first() -> None:

@@ -14,7 +14,7 @@ from spatia.geom.pose import from_rotation_translation, look_at
 from spatia.projection.opengl import open_context
 from spatia.records.arrays import U8, Bool
 from spatia.records.cloud import PAGE_POINTS, CloudSnapshot, Points, snapshot_of_points
-from spatia.render.device_pages import PAGE_BYTES
+from spatia.render.point_packing import PAGE_BYTES
 from spatia.render.renderer import Renderer
 from spatia.render.view import Drawn, View
 

@@ -2,48 +2,17 @@
 
 The last snapshot is kept, so the memory cannot reuse a page that was uploaded: a logical page whose physical page is
 still the same has the same content. A page that changed is drawn as it was until its turn comes.
-
-On the device a point is five words, and a page is sorted for level of detail: its slots follow a curve through space,
-so the first n in bit-reversed order are spread evenly over the page, and reading them is reading on. Removed
-points come last.
 """
 
 from typing import Any
 
 import numpy as np
 
-from spatia.records.arrays import F32, I32, U32, Bool
-from spatia.records.cloud import BLUE, CLIP, PAGE_POINTS, RED_GREEN, WEIGHT, CloudSnapshot, X, Z
+from spatia.records.arrays import F32, I32, Bool
+from spatia.records.cloud import PAGE_POINTS, CloudSnapshot
+from spatia.render.point_packing import PAGE_BYTES, packed
 
-POINT_WORDS = 5  # x, y, z; red, green, blue and coverage in bytes from the lowest; clip. As in splat.vert
-PAGE_BYTES = 4 * POINT_WORDS * PAGE_POINTS
 BLOCK_PAGES = 512  # a block stays below the 16 MiB that every driver allows a shader storage block
-MOST_SIGHTINGS_LOG2 = 5.0  # from there on coverage looks the same
-
-_BITS = PAGE_POINTS.bit_length() - 1
-_DETAIL_ORDER = np.array([int(f"{n:0{_BITS}b}"[::-1], 2) for n in range(PAGE_POINTS)])
-
-
-def packed(words: U32) -> U32:
-    """Pages [n, FIELDS, PAGE_POINTS] as the device has them, [n, PAGE_POINTS, POINT_WORDS]. Coverage 0: removed."""
-    words = words[:, :, _DETAIL_ORDER]
-    removed = words[:, WEIGHT].view(np.float32) <= 0
-    for page in np.flatnonzero(removed.any(axis=1)):
-        words[page] = words[page][:, np.argsort(removed[page], kind="stable")]
-    weight = words[:, WEIGHT].view(np.float32)
-    sightings = np.clip(np.log2(1 + np.maximum(weight, 0)) / np.float32(MOST_SIGHTINGS_LOG2), 0, 1)
-    coverage = np.where(weight > 0, 1 + np.round(254 * sightings), 0).astype(np.uint32)
-    half = np.uint32(128)  # colours are 8.8 fixed point
-    red, green = (
-        ((words[:, RED_GREEN] >> np.uint32(16)) + half) >> np.uint32(8),
-        words[:, RED_GREEN] & np.uint32(0xFFFF),
-    )
-    green, blue = (green + half) >> np.uint32(8), ((words[:, BLUE] >> np.uint32(16)) + half) >> np.uint32(8)
-    out = np.empty((len(words), PAGE_POINTS, POINT_WORDS), np.uint32)
-    out[..., :3] = words[:, X : Z + 1].transpose(0, 2, 1)
-    out[..., 3] = red | green << np.uint32(8) | blue << np.uint32(16) | coverage << np.uint32(24)
-    out[..., 4] = words[:, CLIP]
-    return out
 
 
 class DevicePages:
@@ -78,16 +47,14 @@ class DevicePages:
         chosen = np.sort(stale[np.argsort(-urgency[stale], kind="stable")[: budget_bytes // PAGE_BYTES]])
         if self._cloud is None or not len(chosen):
             return 0
-        words = self._cloud.arena[self._cloud.pages[chosen]]
-        rows = self._cloud.row_count - int(chosen[-1]) * PAGE_POINTS
-        if rows < PAGE_POINTS:
-            words[-1, WEIGHT, rows:] = 0
-        for page, points in zip(chosen.tolist(), packed(words), strict=True):
+        rows = min(PAGE_POINTS, self._cloud.row_count - int(chosen[-1]) * PAGE_POINTS)
+        points, living = packed(self._cloud.arena, self._cloud.pages[chosen], rows=rows)
+        for page, content in zip(chosen.tolist(), points, strict=True):
             block, slot = divmod(page, BLOCK_PAGES)
             while block >= len(self.blocks):
                 self.blocks.append(self._context.buffer(reserve=BLOCK_PAGES * PAGE_BYTES))
-            self.blocks[block].write(points, offset=slot * PAGE_BYTES)
-        self.held[chosen] = (words[:, WEIGHT].view(np.float32) > 0).sum(axis=1)
+            self.blocks[block].write(content, offset=slot * PAGE_BYTES)
+        self.held[chosen] = living
         self._current[chosen] = True
         return len(chosen) * PAGE_BYTES
 

@@ -16,9 +16,10 @@ from spatia.records.arrays import F32, U8
 from spatia.records.cloud import CloudSnapshot
 from spatia.render import text
 from spatia.render.detail import GROUP_POINTS, POINTS_A_PIXEL, group_table, groups_within, shares_worth_drawing
-from spatia.render.device_pages import BLOCK_PAGES, PAGE_BYTES, DevicePages
+from spatia.render.device_pages import BLOCK_PAGES, DevicePages
 from spatia.render.eye import Eye
 from spatia.render.lines import segments
+from spatia.render.point_packing import PAGE_BYTES
 from spatia.render.view import Drawn, View
 
 PROGRAMS = {
