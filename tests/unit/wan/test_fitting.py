@@ -10,7 +10,7 @@ from spatia.generation.wan.networks import Networks, Work
 from spatia.generation.wan.open import WanSource
 from spatia.generation.wan.settings import WanSettings
 from spatia.generation.wan.spatia import SpatiaGenerator
-from spatia.records.generation import Clip, Progress
+from spatia.records.generation import Clip, ClipRequest, Progress
 from support.generation import CancelAt, request_in_scene
 from support.tiny import tiny_settings, tiny_spatia
 
@@ -49,12 +49,17 @@ class OutOfMemory:
         return self.source.fall_back(work)
 
 
+def small_request(*, height_px: int = 32) -> ClipRequest:
+    """Nine frames: an estimate runs every piece of video on the meta device."""
+    return request_in_scene(total=9, preceding=5, height_px=height_px)
+
+
 def source_with(free_bytes: int, settings: WanSettings) -> WanSource:
     return WanSource(settings, find_files(settings), free_bytes_of=Device(free_bytes))
 
 
 def work_of_request() -> Work:
-    request = request_in_scene()
+    request = small_request()
     return Work.of(request, tiny_spatia().layout(request))
 
 
@@ -69,7 +74,7 @@ def needed_bytes() -> int:
 
 def generate(generator: SpatiaGenerator, reports: list[Progress] | None = None) -> Clip:
     heard = [] if reports is None else reports
-    return generator.generate(request_in_scene(), report=heard.append, cancel=CancelAt(np.inf))
+    return generator.generate(small_request(), report=heard.append, cancel=CancelAt(np.inf))
 
 
 def test_with_room_for_all_nothing_is_done_and_nothing_said(needed_bytes: int) -> None:
@@ -93,7 +98,7 @@ def test_the_gentlest_rung_is_announced_and_taken(needed_bytes: int, caplog: pyt
 def test_the_last_resort_is_a_smaller_picture_which_comes_back_in_the_size_asked_for() -> None:
     settings = tiny_settings(fit=["free_text_encoder", "smaller"])
     source = OutOfMemory(source_with(PLENTY, settings), failures=2)
-    tall = request_in_scene(height_px=256)
+    tall = small_request(height_px=256)
     clip = SpatiaGenerator(source, settings).generate(tall, report=lambda p: None, cancel=CancelAt(np.inf))
     assert clip.rgb.shape[1:] == (256, 64, 3)
     assert "64 x 192 instead of the size asked for" in clip.notes[0]
@@ -122,4 +127,4 @@ def test_out_of_memory_with_no_rung_left_fails_the_request_and_the_next_one_work
     with pytest.raises(GenerationError, match="tried to allocate 3 GiB") as failed:
         generate(generator)
     assert failed.value.fix
-    assert len(generate(generator).rgb) == 12
+    assert len(generate(generator).rgb) == 4
