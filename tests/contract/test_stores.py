@@ -265,3 +265,19 @@ def test_the_hash_is_the_same_on_disk_and_in_memory(tmp_path: Path) -> None:
 
 def test_the_hash_of_a_known_commit_never_changes() -> None:
     assert hash_after(MemoryStore()) == "74132b6f4e135531333a013112be259d2aa430c091be7d3c2477e0b8f5f251c6"
+
+
+def test_arrays_prepared_ahead_are_committed_as_those_that_were_not(make: Make) -> None:
+    rgb = np.arange(2 * 64 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(2, 64, 64, 3)
+    other = np.linspace(0, 1, 1000, dtype=np.float32)
+    heads = set()
+    for prepared in ([], [rgb, other], [rgb.copy(), other + 1]):
+        store = make()
+        store.prepare(prepared)
+        heads.add(
+            store.commit("initial", {}, cloud=cloud_change({0: 1}, page_count=1), arrays={"a": rgb, "b": other}).hash
+        )
+        loaded = store.load_arrays(0)
+        assert np.array_equal(loaded["a"], rgb) and np.array_equal(loaded["b"], other)
+        assert store.fsck() == []
+    assert len(heads) == 1

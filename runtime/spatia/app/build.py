@@ -77,7 +77,7 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
             retrieval_voxel_m=scene.generation.references.voxel_m,
         ),
         clock=clock,
-        preview=preview,
+        preview=lambda result: _prepared(result, keeper, preview),
     )
     return Parts(
         keeper=keeper,
@@ -87,6 +87,12 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
         labels=opened.labels,
         start=opened.start,
     )
+
+
+def _prepared(result: RoundResult, keeper: WorldKeeper, preview: Callable[[RoundResult], None]) -> None:
+    """On the production thread: what is slow to encode is encoded here, so that a commit does not hold up a walk."""
+    keeper.store.prepare([result.archived.frames.rgb, result.archived.keyframe_depth_m])
+    preview(result)
 
 
 def generator_spec(scene: Scene) -> Spec:

@@ -49,6 +49,9 @@ class MemoryStore:
     def log(self) -> Iterator[CommitInfo]:
         return iter([kept.info for kept in self._kept])
 
+    def prepare(self, arrays: Iterable[AnyArray]) -> None:
+        """Nothing is encoded in RAM."""
+
     def commit(
         self,
         kind: CommitKind,

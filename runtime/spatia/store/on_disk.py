@@ -46,6 +46,7 @@ class FolderStore:
         self._lock = lock
         self._max_load_bytes = max_load_bytes
         self._pending: list[tuple[int, str, bytes]] = []
+        self._encoded: list[tuple[AnyArray, bytes]] = []  # ahead of a commit; holds the arrays, so none is mistaken
         self._newest: tuple[str, Manifest] | None = None  # hash of a commit, and its manifest
         self._is_open = True
 
@@ -79,6 +80,9 @@ class FolderStore:
         for number in range(self._journal.last_number() + 1):
             yield self._journal.info(number)
 
+    def prepare(self, arrays: Iterable[AnyArray]) -> None:
+        self._encoded += [(array, encode_array(array)) for array in arrays]
+
     def commit(
         self,
         kind: CommitKind,
@@ -95,6 +99,7 @@ class FolderStore:
         with disk_errors_told(self.path, f"commit {new.info.number} was refused ({safe})"):
             pages_blob, array_blobs = self._put_blobs(new)
             self._write(new, parent, pages_blob=pages_blob, array_blobs=array_blobs)
+        self._encoded.clear()
         return new.info
 
     def append_events(self, events: Iterable[tuple[int, str, bytes]]) -> None:
@@ -195,11 +200,15 @@ class FolderStore:
         try:
             words = np.ascontiguousarray(new.words, dtype="<u4")
             pages_blob = put(words.data.cast("B")) if len(words) else None
-            return pages_blob, {name: put(memoryview(encode_array(array))) for name, array in new.arrays.items()}
+            return pages_blob, {name: put(memoryview(self._bytes_of(array))) for name, array in new.arrays.items()}
         except BaseException:
             for blob in added:
                 self._blobs.remove(blob)
             raise
+
+    def _bytes_of(self, array: AnyArray) -> bytes:
+        ahead = next((data for prepared, data in self._encoded if _is_same(prepared, array)), None)
+        return encode_array(array) if ahead is None else ahead
 
     def _write(
         self, new: Draft, parent: CommitInfo | None, *, pages_blob: Blob | None, array_blobs: dict[str, Blob]
@@ -240,3 +249,11 @@ class FolderStore:
 
     def _pages_of(self, writer: int) -> str:
         return f"pages of commit {writer} ({self._journal.info(writer).kind})"
+
+
+def _is_same(one: AnyArray, other: AnyArray) -> bool:
+    """The very same bytes in memory, seen alike."""
+    return bool(
+        one.ctypes.data == other.ctypes.data
+        and (one.shape, one.dtype, one.strides) == (other.shape, other.dtype, other.strides)
+    )

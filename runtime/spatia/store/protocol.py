@@ -139,6 +139,13 @@ class WorldStore(Protocol):
         """All commits, oldest first."""
         ...
 
+    def prepare(self, arrays: Iterable[AnyArray]) -> None:
+        """Encode arrays ahead of the commit that will hold these very ones, on any one thread.
+
+        They must not change until then. A commit that was not prepared for encodes them itself.
+        """
+        ...
+
     def commit(
         self,
         kind: CommitKind,
