@@ -271,7 +271,8 @@ def test_arrays_prepared_ahead_are_committed_as_those_that_were_not(make: Make) 
     rgb = np.arange(2 * 64 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(2, 64, 64, 3)
     other = np.linspace(0, 1, 1000, dtype=np.float32)
     heads = set()
-    for prepared in ([], [rgb, other], [rgb.copy(), other + 1]):
+    ahead: tuple[list[AnyArray], ...] = ([], [rgb, other], [rgb.copy(), other + 1])
+    for prepared in ahead:
         store = make()
         store.prepare(prepared)
         heads.add(
