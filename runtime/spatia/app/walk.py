@@ -16,7 +16,7 @@ from PIL import Image
 
 from spatia.app.editing import Editing, next_file
 from spatia.app.film import Film
-from spatia.app.hud import hud_lines
+from spatia.app.hud import Eta, hud_lines
 from spatia.app.session import Session
 from spatia.app.state import Trajectory, Walker
 from spatia.app.systems import Committed
@@ -108,6 +108,7 @@ class Walk:
         self._looks = Looks()
         self._now_s = clock.now_s()
         self._frame_s = 0.0
+        self._eta = Eta()
         self._notice, self._notice_until_s = "", 0.0
         self._policy = PolicyState(policy=session.scene.generation.policy)
         self._typed = ""
@@ -300,6 +301,7 @@ class Walk:
         if not width_px or not height_px:  # minimised
             return
         snapshot = self._session.snapshot()
+        progress = self._session.progress()
         panel: tuple[str, ...] = ()
         if seen.typing:
             panel = ("instruction for the next round; Enter asks, Esc leaves", f"{self._typed}_")
@@ -322,7 +324,8 @@ class Walk:
                 f"{self.editing.pointing.tool}" + (", filming" if self._film is not None else ""),
                 snapshot=snapshot,
                 drawn=self._drawn,
-                progress=self._session.progress(),
+                progress=progress,
+                left_s=self._eta.left_s(progress, now_s=self._now_s),
                 waiting=self._source.waiting,
                 notice=self._notice if self._now_s < self._notice_until_s else "",
             ),

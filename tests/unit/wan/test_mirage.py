@@ -10,6 +10,7 @@ import torch
 from spatia.errors import GenerationError, InputError
 from spatia.generation.wan.mirage import MirageGenerator
 from spatia.generation.wan.networks import Networks, Work
+from spatia.generation.wan.spatia import SpatiaGenerator
 from spatia.records.generation import Clip, ClipLatents, ClipRequest
 from spatia.records.latents import LatentReadout
 from support.generation import CancelAt, request_in_scene
@@ -136,6 +137,22 @@ def test_the_paper_encodes_the_frames_before_and_the_clip_again_and_the_release_
     final = release.forwards[-1]["latents"]
     assert clips[0].latents is not None
     assert not np.array_equal(clips[0].latents.latents, final[0, :, 3:11].numpy()), "one step further"
+
+
+@pytest.mark.parametrize("name", ["spatia", "mirage"])
+@pytest.mark.parametrize("control_from", ["rgb", "latent"])
+def test_either_generator_reads_either_memory(name: str, control_from: str) -> None:
+    settings = tiny_settings(name=name, preset="release", control_from=control_from, steps=1, guidance=1.0)
+    source = tiny_source(settings)
+    generator = MirageGenerator(source, settings) if name == "mirage" else SpatiaGenerator(source, settings)
+    seen: list[torch.Tensor] = []
+    networks = source.networks_for(Work.of(LATER, generator.layout(LATER)))
+    networks.transformer.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs["control"]), with_kwargs=True
+    )
+    generator.generate(with_latents(LATER), report=lambda progress: None, cancel=CancelAt(np.inf))
+    scene = seen[0][:, :CHANNELS]
+    assert bool((scene == 0.5).all()) == (control_from == "latent")
 
 
 def test_a_request_without_latents_is_refused_where_they_are_to_be_read() -> None:
