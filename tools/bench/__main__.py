@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("insert", "retrieval", "projection", "splat", "latent", "session", "render")
+PROGRAMS = ("insert", "retrieval", "projection", "splat", "latent", "session", "render", "walk")
 
 
 def main() -> None:
