@@ -15,6 +15,7 @@ from spatia.errors import DeviceError
 from spatia.input.bindings import Bindings
 from spatia.input.window import Window
 from spatia.records.input import InputSnapshot
+from support.display import virtual_display
 
 pytestmark = [
     pytest.mark.gl,
@@ -29,22 +30,8 @@ TITLE = "a walk"
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
-    """An X server on a display that it finds free itself."""
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "+extension", "GLX", "-nolisten", "tcp"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    try:
-        with os.fdopen(read) as said:
-            number = said.readline().strip()
-        assert number, "Xvfb did not start"
-        yield f":{number}"
-    finally:
-        server.terminate()
-        server.wait()
+    with virtual_display() as name:
+        yield name
 
 
 @dataclass

@@ -250,6 +250,14 @@ class Walk:
         self._window.capture_mouse(False)
         self.say("the mouse is free; Esc again ends the walk")
 
+    def select(self) -> None:
+        """By what stands in the middle of the view; a click into the window first takes the mouse again."""
+        if self._mouse_free:
+            self._mouse_free = False
+            self._window.capture_mouse(True)
+            return
+        self.say(self.editing.select(self.pose()))
+
     def screenshot(self) -> None:
         try:
             path = next_file(self._folder, "screenshot", "png")
@@ -381,7 +389,7 @@ HANDLERS: dict[str, Callable[[Walk], None]] = {
     "generate": Walk.generate,
     "cancel": Walk.cancel,
     "undo_round": Walk.undo_round,
-    "select": lambda walk: walk.say(walk.editing.select(walk.pose())),
+    "select": Walk.select,
     "next_tool": lambda walk: walk.say(walk.editing.pointing.next_tool()),
     "move": lambda walk: walk.say(walk.editing.move(walk.pose())),
     "duplicate": lambda walk: walk.say(walk.editing.duplicate(walk.pose())),

@@ -176,7 +176,9 @@ def test_looks_change_nothing_of_the_world(person: Scripted) -> None:
 def test_escape_frees_the_mouse_and_once_more_ends_the_walk(person: Scripted) -> None:
     person.press("free_mouse")
     assert person.window.captured == [True, False] and not person.walk.ended
-    person.press("free_mouse")
+    person.press("select")
+    assert person.window.captured == [True, False, True], "a click takes the mouse again"
+    person.press("free_mouse", "free_mouse")
     assert person.walk.ended
 
 
