@@ -38,7 +38,6 @@ from spatia.store.protocol import AnyArray, CloudChange, CommitKind, Plain, Worl
 from spatia.worlds.ply import read_ply
 
 RELEASE_TARGETS_HZ, RELEASE_CANDIDATES_HZ = 2.0, 6.0  # frames a second that the released code compares
-SAME_POSE = 1e-6  # on each entry of two world_from_camera
 TARGET_SHRINK = 4  # targets are projected at a quarter of the size: their voxels are coarser than their pixels
 
 
@@ -131,14 +130,8 @@ class WorldKeeper:
         candidates = self._archive.candidates(exclude_last=exclude_last)
         if settings.k == 0 or not len(candidates):
             return self._fresh_frames(()), ()
-        if settings.metric == "shared_points" and covered == 0:
-            # The release compares frames of the walk alone, and begins it with the photograph of its first pose.
-            start = cameras.world_from_camera[0]
-            numbers = tuple(number for number in candidates if self._is_taken_from(number, start))[:1]
-            return self._fresh_frames(numbers), numbers
         if settings.metric == "shared_points":
-            walked = list(candidates)[self._photo_count :: self._stride(RELEASE_CANDIDATES_HZ)]
-            numbers = self._retrieve_as_released(cameras, walked)
+            numbers = self._retrieve_as_released(cameras, list(candidates), begins=covered == 0)
             return self._fresh_frames(numbers), numbers
         # One target in every K frames, as in the paper; only those are projected.
         asked = cameras[:: settings.k]
@@ -157,11 +150,12 @@ class WorldKeeper:
         numbers = tuple(reference.frame for reference in found)
         return self._fresh_frames(numbers), numbers
 
-    def _is_taken_from(self, number: int, world_from_camera: F64) -> bool:
-        pose = self._archive.cameras([number]).world_from_camera[0]
-        return bool(np.abs(pose - world_from_camera).max() <= SAME_POSE)
-
-    def _retrieve_as_released(self, cameras: Cameras, candidates: list[int]) -> tuple[int, ...]:
+    def _retrieve_as_released(self, cameras: Cameras, archived: list[int], *, begins: bool) -> tuple[int, ...]:
+        """Frames of the walk alone are compared; a walk begins with the photograph of its first pose."""
+        if begins:
+            found_at = self._archive.cameras(archived).taken_from(cameras.world_from_camera[0])
+            return tuple(archived[position] for position in found_at[:1])
+        candidates = archived[self._photo_count :: self._stride(RELEASE_CANDIDATES_HZ)]
         if not candidates:
             return ()
         found = retrieve_by_shared_points(

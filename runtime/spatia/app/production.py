@@ -30,13 +30,12 @@ from spatia.records.cloud import CloudSnapshot, Points
 from spatia.records.frames import Frames
 from spatia.records.generation import Cancelled, Clip, ClipLatents, ClipRequest, Failure, Progress
 from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator
-from spatia.records.latents import LatentPoints, LatentReadout, LatentSnapshot
+from spatia.records.latents import FRAMES_A_LATENT, LatentPoints, LatentReadout, LatentSnapshot
 from spatia.records.projection import Look, Projection, Projector
 
 R = TypeVar("R")
 
 ANSWER_POLL_S = 0.1
-FRAMES_A_LATENT = 4  # after the first, which holds one; a latent frame is kept at the place of its last frame
 TAIL_LATENTS = 3  # those of nine frames
 VOXEL_STRIDE_PX = 4  # pixels skipped when a frame's visible voxels are collected
 

@@ -11,6 +11,7 @@ from spatia.geom.pose import F64, check_poses, inverse
 F32 = npt.NDArray[np.float32]
 
 MAX_SIDE_PX = 16384
+SAME_POSE = 1e-6  # on each entry of two world_from_camera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,11 @@ class Cameras:
     def camera_from_world(self) -> F64:
         """[T, 4, 4]"""
         return inverse(self.world_from_camera)
+
+    def taken_from(self, world_from_camera: F64) -> list[int]:
+        """Positions of those that stand at a pose [4, 4], but for rounding."""
+        apart = np.abs(self.world_from_camera - world_from_camera).max(axis=(1, 2), initial=0)
+        return [int(position) for position in np.flatnonzero(apart <= SAME_POSE)]
 
     def resized(self, *, width_px: int, height_px: int) -> "Cameras":
         return Cameras(

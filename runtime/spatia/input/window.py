@@ -101,20 +101,12 @@ class Window:
         width_px, height_px = glfw.get_framebuffer_size(self._handle)
         return int(width_px), int(height_px)
 
-    @property
-    def content_scale(self) -> float:
-        """How much larger than on an ordinary screen text should be."""
-        return float(glfw.get_window_content_scale(self._handle)[0])
-
     def capture_mouse(self, captured: bool) -> None:
         """Hide the pointer and let it move without end, unaccelerated where the desktop can; or set it free."""
         glfw.set_input_mode(self._handle, glfw.CURSOR, glfw.CURSOR_DISABLED if captured else glfw.CURSOR_NORMAL)
         if glfw.raw_mouse_motion_supported():
             glfw.set_input_mode(self._handle, glfw.RAW_MOUSE_MOTION, captured)
         self._queue.append(PointerCaptured(captured))
-
-    def set_title(self, title: str) -> None:
-        glfw.set_window_title(self._handle, title)
 
     def add_gamepads(self, mappings: tuple[str, ...]) -> None:
         """Know more gamepads, or known ones otherwise. `gamepad_mappings.read_mappings` reads and checks a file."""

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from spatia.errors import DeviceError
 from spatia.records.arrays import U8
+from spatia.records.latents import FRAMES_A_LATENT, latent_count
 
 STRIDE_PX = 16
-STRIDE_FRAMES = 4
 # A latent cell covers 16 pixels and a token of the transformer 2 x 2 cells.
 SIZE_STEP_PX = 32
 
@@ -49,7 +49,6 @@ class Autoencoder:
     """The Wan2.2 video autoencoder on one video at a time, in the order and with the numbers of diffusers' own."""
 
     stride_px = STRIDE_PX
-    stride_frames = STRIDE_FRAMES
 
     def __init__(self, vae: AutoencoderKLWan, *, compute_dtype: torch.dtype | None = None) -> None:
         """`compute_dtype` is what goes into the network: by default the type of its weights."""
@@ -86,7 +85,7 @@ class Autoencoder:
         its turn comes. `check` is called after each of the k + 1 pieces, or once where the network encodes in tiles.
         """
         _check_video(frames)
-        pieces = 1 + (len(frames) - 1) // STRIDE_FRAMES
+        pieces = latent_count(len(frames))
         video = frames.movedim(0, 1)[None]  # [1, 3, T, H, W]
         if self.vae.use_tiling:
             mean = self.vae.encode(video.to(self.device, self._dtype)).latent_dist.mode()[0]
@@ -94,7 +93,7 @@ class Autoencoder:
             return self._normalised(mean)
         cache = _fresh_cache(self.vae.encoder)
         encoded: list[Tensor] = []
-        for done, piece in enumerate(video.split([1] + [STRIDE_FRAMES] * (pieces - 1), dim=2), start=1):
+        for done, piece in enumerate(video.split([1] + [FRAMES_A_LATENT] * (pieces - 1), dim=2), start=1):
             patches = patchify(piece.to(self.device, self._dtype), patch_size=self.vae.config.patch_size)
             encoded.append(self.vae.encoder(patches, feat_cache=cache, feat_idx=[0]))
             check(done, pieces)
@@ -195,7 +194,7 @@ def _bytes_of(decoded: Iterator[Tensor], *, pieces: int, check: Check) -> Tensor
     for piece in decoded:
         levels = ((piece[0].float().clamp(-1, 1) + 1) * 127.5).round()
         frames.append(levels.to(torch.uint8).permute(1, 2, 3, 0).cpu())
-        latents_done += 1 + (piece.shape[2] - 1) // STRIDE_FRAMES
+        latents_done += 1 + (piece.shape[2] - 1) // FRAMES_A_LATENT
         check(latents_done, pieces)
     return torch.cat(frames)
 
@@ -209,7 +208,7 @@ def _check_video(frames: Tensor) -> None:
     if frames.ndim != 4 or frames.shape[1] != 3:
         raise ValueError(f"frames must have shape (T, 3, H, W); got {tuple(frames.shape)}")
     count, _, height, width = frames.shape
-    if count % STRIDE_FRAMES != 1:
+    if count % FRAMES_A_LATENT != 1:
         raise ValueError(f"the number of frames must be 4k + 1; got {count}")
     if height % SIZE_STEP_PX or width % SIZE_STEP_PX or not height or not width:
         raise ValueError(f"height and width must be multiples of {SIZE_STEP_PX} px; got {height} x {width}")

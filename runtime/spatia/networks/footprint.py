@@ -21,8 +21,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import UMT5EncoderModel
 
-from spatia.networks.autoencoder import STRIDE_FRAMES, STRIDE_PX, Autoencoder
+from spatia.networks.autoencoder import STRIDE_PX, Autoencoder
 from spatia.networks.transformer import WanControlTransformer
+from spatia.records.latents import FRAMES_A_LATENT, latent_count
 
 # Operators of torch that have no other name.
 COPY = torch.ops.aten._to_copy.default  # noqa: SLF001
@@ -85,7 +86,7 @@ def transformer_step(
     dtype = transformer.dtype
     config = transformer.config
     batch, forwards = (prompts, 1) if in_one_batch else (1, prompts)
-    latents = _pieces(frames)
+    latents = latent_count(frames)
     cells = (height_px // STRIDE_PX, width_px // STRIDE_PX)
 
     def step() -> None:
@@ -107,10 +108,10 @@ def encode_video(vae: AutoencoderKLWan, *, frames: int, height_px: int, width_px
     autoencoder = Autoencoder(vae)
 
     def encode(pieces: int, height_px: int, width_px: int) -> Footprint:
-        pixels = torch.empty(STRIDE_FRAMES * pieces - 3, 3, height_px, width_px, device=META)
+        pixels = torch.empty(FRAMES_A_LATENT * pieces - 3, 3, height_px, width_px, device=META)
         return measure(lambda: autoencoder.encode(pixels))
 
-    pieces = _pieces(frames)
+    pieces = latent_count(frames)
     if not vae.use_tiling:
         return _of_pieces(lambda count: encode(count, height_px, width_px), pieces)
     # diffusers counts the tiles of an encoder in patches of pixels, those of a decoder in pixels.
@@ -134,7 +135,7 @@ def decode_video(vae: AutoencoderKLWan, *, frames: int, height_px: int, width_px
         latents = torch.empty(autoencoder.latent_channels, pieces, *cells, device=META)
         return measure(lambda: autoencoder.decode(latents))
 
-    pieces = _pieces(frames)
+    pieces = latent_count(frames)
     if not vae.use_tiling:
         return _of_pieces(lambda count: decode(count, height_px, width_px), pieces)
     grid = _Tiles.of(vae, height_px=height_px, width_px=width_px)
@@ -154,11 +155,6 @@ def text_encoder(model: UMT5EncoderModel, *, tokens: int = 512) -> Footprint:
     """One prompt through a text encoder on the meta device."""
     ids = torch.empty(1, tokens, dtype=torch.long, device=META)
     return measure(lambda: model(ids))  # a mask would be looked into, which a meta tensor does not allow
-
-
-def _pieces(frames: int) -> int:
-    """Latent frames of a video: one for the first frame and one for every four after it."""
-    return 1 + (frames - 1) // STRIDE_FRAMES
 
 
 def _of_pieces(measured: Callable[[int], Footprint], pieces: int) -> Footprint:

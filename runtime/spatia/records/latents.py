@@ -30,6 +30,14 @@ Compat = Literal["corrected", "release"]
 LATENT_PAGE_POINTS = 256
 PLANES = 8  # 16-bit words of a point before its latent: three float32, clip, label
 GONE = -(1 << 15)  # the clip of a tombstone
+FRAMES_A_LATENT = 4  # after the first, which holds one; a latent frame is kept at the place of its last frame
+
+
+def latent_count(frames: int) -> int:
+    """Latent frames of a video of 4k + 1 frames."""
+    if frames % FRAMES_A_LATENT != 1:
+        raise ValueError(f"frames must be 4k + 1; got {frames}")
+    return 1 + (frames - 1) // FRAMES_A_LATENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 import pytest
 
-from spatia.generation.wan.layout import ClipLayout, latent_count
+from spatia.generation.wan.layout import ClipLayout
+from spatia.records.latents import latent_count
 
 TOKENS_A_FRAME = (704 // 32) * (1248 // 32)  # 858
 

@@ -14,15 +14,13 @@ import torch
 from torch import Tensor
 
 from spatia.errors import GenerationError
-from spatia.generation.wan.layout import FRAMES_A_LATENT
 from spatia.generation.wan.settings import ControlFrom
 from spatia.networks.autoencoder import STRIDE_PX, Autoencoder, mask_pixels_of, pixels_of
 from spatia.records.arrays import U8, Bool
-from spatia.records.frames import Frames
 from spatia.records.generation import ClipRequest
+from spatia.records.latents import FRAMES_A_LATENT
 from spatia.records.projection import Projection
 
-SAME_POSE = 1e-6  # on each entry of two world_from_camera
 LACKING_SHARE = 0.05  # of all cells
 KEPT_LATENTS = 256  # of single frames; 660 KB each at 1248 x 704
 
@@ -44,19 +42,11 @@ def known_frames(request: ClipRequest, *, references_in_first: bool) -> KnownFra
     references = request.references
     if len(request.preceding):
         return KnownFrames(history=request.preceding.rgb, references=references.rgb)
-    first = _taken_at_first_pose(request)
+    first = references.cameras.taken_from(request.cameras.world_from_camera[0])[:1]
     others = np.ones(len(references), dtype=bool)
-    if first is not None:
-        others[first] = False
-    history = references.rgb[:0] if first is None else references.rgb[first : first + 1]
+    others[first] = False
+    history = references.rgb[first]
     return KnownFrames(history=history, references=references.rgb[others if references_in_first else slice(0)])
-
-
-def _taken_at_first_pose(request: ClipRequest) -> int | None:
-    poses: Frames = request.references
-    apart = np.abs(poses.cameras.world_from_camera - request.cameras.world_from_camera[0]).max(axis=(1, 2), initial=0)
-    found = np.flatnonzero(apart <= SAME_POSE)
-    return int(found[0]) if len(found) else None
 
 
 def hole_mask_of(projection: Projection) -> U8:

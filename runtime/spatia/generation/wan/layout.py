@@ -10,15 +10,6 @@ covers all but the references. Pure arithmetic; any thread.
 
 from dataclasses import dataclass
 
-FRAMES_A_LATENT = 4  # after the first, which holds one frame
-
-
-def latent_count(frames: int) -> int:
-    """Latent frames of a video of 4k + 1 frames."""
-    if frames % FRAMES_A_LATENT != 1:
-        raise ValueError(f"frames must be 4k + 1; got {frames}")
-    return 1 + (frames - 1) // FRAMES_A_LATENT
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLayout:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from spatia.generation.wan.conditioning import KnownFrames, SceneLatents, known_frames, scene_latents
 from spatia.generation.wan.generator import Given, Studio, WanGenerator
-from spatia.generation.wan.layout import FRAMES_A_LATENT, ClipLayout, latent_count
+from spatia.generation.wan.layout import ClipLayout
 from spatia.records.generation import ClipRequest
+from spatia.records.latents import FRAMES_A_LATENT, latent_count
 
 
 class MirageGenerator(WanGenerator):

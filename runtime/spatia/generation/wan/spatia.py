@@ -4,8 +4,9 @@ import torch
 
 from spatia.generation.wan.conditioning import KnownFrames, hole_mask_of, known_frames, scene_latents
 from spatia.generation.wan.generator import Given, Studio, WanGenerator
-from spatia.generation.wan.layout import ClipLayout, latent_count
+from spatia.generation.wan.layout import ClipLayout
 from spatia.records.generation import ClipRequest
+from spatia.records.latents import latent_count
 
 
 class SpatiaGenerator(WanGenerator):
