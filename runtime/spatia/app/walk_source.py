@@ -7,8 +7,7 @@ from spatia.app.run_folder import RunFolder
 from spatia.app.sources import world_folder
 from spatia.errors import InputError
 from spatia.scene.load import SceneFile, load_scene, read_scene
-
-JOURNAL = "world.sqlite"  # what tells a saved world from other folders
+from spatia.store.folder import DATABASE
 
 SCENE = """\
 spatia: 1
@@ -23,7 +22,7 @@ generation: {{commit: live, policy: on_demand}}
 def run_of(path: Path) -> RunFolder | None:
     """The run that a folder holds, to be walked on; None where it holds none."""
     folder = RunFolder(path)
-    return folder if (folder.world / JOURNAL).is_file() else None
+    return folder if (folder.world / DATABASE).is_file() else None
 
 
 def walk_scene(path: Path, overrides: Sequence[str]) -> SceneFile:
@@ -44,8 +43,9 @@ def _kind_of(path: Path) -> tuple[str, Path]:
     if path.suffix.lower() == ".ply" and path.is_file():
         return "ply", path
     if path.is_dir():
-        if (RunFolder(path).world / JOURNAL).is_file() or (path / JOURNAL).is_file():
-            return "saved", world_folder(path)
+        world = world_folder(path)
+        if (world / DATABASE).is_file():
+            return "saved", world
         if (path / "camera-intrinsics.txt").is_file():
             return "rgbd", path
         if any(path.glob("*.jpg")) or any(path.glob("*.png")):
