@@ -65,6 +65,18 @@ class GenerationError(SpatiaError):
     code = "E500"
 
 
+class EstimationError(SpatiaError):
+    """Frames could not be turned into geometry or masks; the world is as it was."""
+
+    code = "E700"
+
+
+class EstimateRejectedError(EstimationError):
+    """Geometry was estimated, but it disagrees with what the memory knows; the memory is as it was."""
+
+    code = "E710"
+
+
 class MemoryFullError(SpatiaError):
     """The static cloud has reached the bound that the scene gave it."""
 

@@ -12,7 +12,7 @@ from spatia.estimation.segment import NoSegmenter
 from spatia.geom.camera import Intrinsics
 from spatia.records.cloud import Points, snapshot_of_points
 from spatia.records.frames import Frames
-from spatia.records.geometry import DynamicSegmenter, SceneEstimator
+from spatia.records.geometry import DynamicSegmenter, SceneEstimator, Sighting
 from support.projectors import ForgetfulProjector
 from support.scenes import BALL, BallBeforeWall, frames_of, sideways
 
@@ -42,7 +42,7 @@ def walk() -> Frames:
 
 def test_depth_and_confidence_fit_the_frames(estimator: SceneEstimator) -> None:
     frames = walk()
-    geometry = estimator.estimate(frames, cloud=CLOUD)
+    geometry = estimator.estimate(Sighting.of(frames), cloud=CLOUD)
     assert len(geometry.cameras) == len(frames)
     np.testing.assert_array_equal(geometry.cameras.world_from_camera, frames.cameras.world_from_camera)
     assert ((geometry.confidence >= 0) & (geometry.confidence <= 1)).all()
@@ -52,7 +52,7 @@ def test_depth_and_confidence_fit_the_frames(estimator: SceneEstimator) -> None:
 
 def test_points_lie_on_the_scenes_surfaces(estimator: SceneEstimator) -> None:
     frames = walk()
-    points = points_of_geometry(frames, estimator.estimate(frames, cloud=CLOUD), clip=3)
+    points = points_of_geometry(frames, estimator.estimate(Sighting.of(frames), cloud=CLOUD), clip=3)
     to_wall = np.abs(points.positions_in_world[:, 2] - 4)
     to_ball = np.abs(np.linalg.norm(points.positions_in_world - [0, 0, 2.5], axis=1) - 0.5)
     assert np.mean(np.minimum(to_wall, to_ball) < 0.02) > 0.98
@@ -61,42 +61,43 @@ def test_points_lie_on_the_scenes_surfaces(estimator: SceneEstimator) -> None:
 
 
 def test_the_same_frames_give_the_same_bytes(estimator: SceneEstimator) -> None:
-    first, second = (estimator.estimate(walk(), cloud=CLOUD) for _ in range(2))
+    first, second = (estimator.estimate(Sighting.of(walk()), cloud=CLOUD) for _ in range(2))
     np.testing.assert_array_equal(first.depth_m, second.depth_m)
     np.testing.assert_array_equal(first.confidence, second.confidence)
 
 
 def test_no_frames_give_no_points() -> None:
     none = walk()[0:0]
-    assert len(points_of_geometry(none, GivenDepth().estimate(none, cloud=CLOUD), clip=0)) == 0
+    assert len(points_of_geometry(none, GivenDepth().estimate(Sighting.of(none), cloud=CLOUD), clip=0)) == 0
 
 
 def test_given_depth_wants_frames_with_depth() -> None:
     frames = frames_of(SCENE, sideways(2), with_depth=False)
     with pytest.raises(InputError, match="the frames carry no depth"):
-        GivenDepth().estimate(frames, cloud=CLOUD)
+        GivenDepth().estimate(Sighting.of(frames), cloud=CLOUD)
 
 
 def test_given_depth_keeps_the_depth_cameras_lens() -> None:
     lens = Intrinsics.from_fov(fov_y_rad=0.9, width_px=64, height_px=48)
-    assert GivenDepth(depth_intrinsics=lens).estimate(walk(), cloud=CLOUD).cameras.intrinsics == lens
+    assert GivenDepth(depth_intrinsics=lens).estimate(Sighting.of(walk()), cloud=CLOUD).cameras.intrinsics == lens
     wrong = Intrinsics.from_fov(fov_y_rad=0.9, width_px=32, height_px=24)
     with pytest.raises(InputError, match="the depth is 64x48, its camera 32x24"):
-        GivenDepth(depth_intrinsics=wrong).estimate(walk(), cloud=CLOUD)
+        GivenDepth(depth_intrinsics=wrong).estimate(Sighting.of(walk()), cloud=CLOUD)
 
 
 def test_the_oracle_names_objects_and_movers() -> None:
     moving = BallBeforeWall(ball_speed_m_s=1.0)
     frames = frames_of(moving, sideways(3))
-    geometry = OracleEstimator(moving).estimate(frames, cloud=CLOUD)
+    geometry = OracleEstimator(moving).estimate(Sighting.of(frames), cloud=CLOUD)
     assert geometry.label is not None
-    mask = OracleSegmenter(moving).segment(frames, cloud=CLOUD)
+    mask = OracleSegmenter(moving).segment(Sighting.of(frames), geometry, cloud=CLOUD)
     np.testing.assert_array_equal(mask, geometry.label == BALL)
 
 
 @pytest.mark.parametrize("segmenter", [NoSegmenter(), OracleSegmenter(SCENE)], ids=lambda s: s.name)
 def test_nothing_moves_in_a_still_scene(segmenter: DynamicSegmenter) -> None:
-    mask = segmenter.segment(walk(), cloud=CLOUD)
+    sighting = Sighting.of(walk())
+    mask = segmenter.segment(sighting, OracleEstimator(SCENE).estimate(sighting, cloud=CLOUD), cloud=CLOUD)
     assert mask.shape == (4, 48, 64)
     assert mask.dtype == np.bool_
     assert not mask.any()

@@ -43,8 +43,12 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
     opened = open_world(scene, with_content=True) if first is None else reopened_world(scene, first.payload)
     # A world goes on with the projector that it began with: another device may round otherwise.
     projector_name = scene.projection.projector if first is None else store.fingerprint["projector"]
-    check_oracles(generator=scene.generation.generator.name, estimator=scene.estimation.estimator, truth=opened.truth)
-    segmenter = build_segmenter(scene.estimation.segmenter, truth=opened.truth)
+    check_oracles(
+        generator=scene.generation.generator.name,
+        estimator=scene.estimation.estimator,
+        segmenter=scene.estimation.segmenter,
+        truth=opened.truth,
+    )
     # One for each thread: a GL context belongs to the thread that made it.
     projector = open_projector(projector_name)
     keeper = WorldKeeper(
@@ -68,7 +72,7 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
         open_estimator=lambda projector: build_estimator(
             scene.estimation.estimator, truth=opened.truth, projector=projector
         ),
-        segmenter=segmenter,
+        open_segmenter=lambda projector: build_segmenter(scene.estimation.segmenter, truth=opened.truth),
         settings=ProductionSettings(
             look=_look(scene),
             keyframe_stride=scene.estimation.keyframe_stride,

@@ -26,6 +26,7 @@ from spatia.memory.edits import EditResult, History, Patch
 from spatia.memory.frames import ArchivedClip, FrameArchive
 from spatia.memory.retrieval import retrieve_by_iou
 from spatia.memory.shared_points import retrieve_by_shared_points
+from spatia.records.arrays import Bool
 from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points, X, Z
 from spatia.records.edits import AddCloud, Edit, Move, Redo, Undo
 from spatia.records.frames import Frames
@@ -118,6 +119,12 @@ class WorldKeeper:
         """The last `n` frames of the walk, with depth."""
         count = len(self._archive)
         return self._fresh_frames(tuple(range(count - n, count)))
+
+    def context(self, references: tuple[int, ...]) -> tuple[Frames, Bool]:
+        """What new frames may be compared with: these archived frames and the last one, and what moved in them."""
+        last = range(len(self._archive))[-1:]
+        numbers = tuple(sorted({*references, *last}))
+        return self._fresh_frames(numbers), self._archive.moving(numbers)
 
     def walked(self, start: int, stop: int) -> Frames:
         """Frames of the walk by number."""

@@ -29,7 +29,7 @@ from spatia.records.arrays import F32, U8, Bool
 from spatia.records.cloud import CloudSnapshot, Points
 from spatia.records.frames import Frames
 from spatia.records.generation import Cancelled, Clip, ClipLatents, ClipRequest, Failure, Progress
-from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator
+from spatia.records.geometry import DynamicSegmenter, Geometry, Report, SceneEstimator, Sighting
 from spatia.records.latents import FRAMES_A_LATENT, LatentPoints, LatentReadout, LatentSnapshot
 from spatia.records.projection import Look, Projection, Projector
 
@@ -55,6 +55,8 @@ class RoundOrder:
     latents: LatentSnapshot | None  # None for a world that keeps none
     preceding_latents: ClipLatents | None  # of the last frames, where they are kept
     preceding: Frames
+    context: Frames  # archived frames that overlap the new ones, the last of the walk last
+    context_moving: Bool  # [C, H, W]
     references: Frames
     reference_numbers: tuple[int, ...]
     prompt: str
@@ -75,7 +77,7 @@ class RoundResult:
     frame_sha256: tuple[str, ...]  # of every new frame's raw RGB
     projection_sha256: tuple[str, ...]  # of every new frame's projection: colour, depth and index
     stage_s: dict[str, float]
-    notes: tuple[str, ...] = ()  # the generator's, see `Clip`
+    notes: tuple[str, ...] = ()  # the generator's and the estimator's, see `Clip` and `Geometry`
 
     @property
     def latent_tail(self) -> ClipLatents | None:
@@ -107,7 +109,7 @@ class Production:
         worker: Worker,
         open_projector: Callable[[], Projector],
         open_estimator: Callable[[Projector], SceneEstimator],
-        segmenter: DynamicSegmenter,
+        open_segmenter: Callable[[Projector], DynamicSegmenter],
         settings: ProductionSettings,
         clock: Clock,
         preview: Callable[[RoundResult], None],
@@ -116,13 +118,14 @@ class Production:
         self._worker = worker
         self._open_projector = open_projector
         self._open_estimator = open_estimator
-        self._segmenter = segmenter
+        self._open_segmenter = open_segmenter
         self._settings = settings
         self._clock = clock
         self._preview = preview
         self._orders: Inbox[RoundOrder] = Inbox(max_items=2, when_full="reject")
         self._results: Inbox[RoundResult | Failure] = Inbox(max_items=4, when_full="block")
         self._stage = "waiting"
+        self._done = (0, 1)  # of the stage, and out of how much
         self._cancelled_id = -1
         self._thread = threading.Thread(target=self._run, name="spatia-production", daemon=True)
         self._thread.start()
@@ -138,7 +141,8 @@ class Production:
         generated = self._worker.progress()
         if self._stage == "generate" and generated is not None and generated.request_id == request_id:
             return generated
-        return Progress(request_id=request_id, stage=self._stage, done=0, total=1)
+        done, total = self._done
+        return Progress(request_id=request_id, stage=self._stage, done=done, total=total)
 
     def cancel(self, request_id: int) -> None:
         """Ask for a failure of kind "cancelled": after the stage that runs, or within one step of a generator."""
@@ -160,6 +164,9 @@ class Production:
         self._projector = self._open_projector()
         opened.callback(self._projector.close)
         self._estimator = self._open_estimator(self._projector)
+        opened.callback(self._estimator.close)
+        self._segmenter = self._open_segmenter(self._projector)
+        opened.callback(self._segmenter.close)
 
     def _serve(self, opened: ExitStack) -> None:
         ready = False
@@ -253,10 +260,16 @@ class Production:
         # So do those that a latent frame ends with, where latents are kept.
         ends = range(-new.start % FRAMES_A_LATENT, count, FRAMES_A_LATENT) if clip.latents is not None else range(0)
         estimated = sorted({*range(0, count, stride), *range(max(0, count - tail), count), *ends})
-        chosen = np.array(estimated, dtype=np.intp)
-        seen = Frames(rgb=frames.rgb[chosen], cameras=frames.cameras[chosen], time_s=frames.time_s[chosen])
-        moving = self._timed(order, stage_s, "segment", lambda: self._segmenter.segment(seen, cloud=order.snapshot))
-        geometry = self._timed(order, stage_s, "estimate", lambda: self._estimator.estimate(seen, cloud=order.snapshot))
+        chosen = np.array(estimated, dtype=np.int32)
+        sighting = Sighting(frames=frames, keyframes=chosen, context=order.context, context_moving=order.context_moving)
+        seen = sighting.seen
+        cloud, report = order.snapshot, self._reporter(order)
+        geometry = self._timed(
+            order, stage_s, "estimate", lambda: self._estimator.estimate(sighting, cloud=cloud, report=report)
+        )
+        moving = self._timed(
+            order, stage_s, "segment", lambda: self._segmenter.segment(sighting, geometry, cloud=cloud, report=report)
+        )
         static_depth_m = np.where(moving, np.float32(0), geometry.depth_m)
         fused = [i for i, frame in enumerate(estimated) if frame % stride == 0]
         points = self._timed(
@@ -296,8 +309,9 @@ class Production:
                 clip=order.clip,
                 frames=frames,
                 visible=tuple(visible),
-                keyframes=chosen.astype(np.int32),
+                keyframes=chosen,
                 keyframe_depth_m=static_depth_m,
+                keyframe_moving=moving,
             ),
             projection_rgb=projection.rgb[new],
             coverage=float((projection.index[new] >= 0).mean()),
@@ -307,7 +321,7 @@ class Production:
             frame_sha256=frame_sha256,
             projection_sha256=projection_sha256,
             stage_s=stage_s,
-            notes=clip.notes,
+            notes=clip.notes + geometry.notes,
         )
         self._timed(order, stage_s, "preview", lambda: self._preview(result))
         return result
@@ -327,10 +341,18 @@ class Production:
             max_depth_m=self._settings.max_depth_m,
         )
 
+    def _reporter(self, order: RoundOrder) -> Report:
+        def report(done: int, total: int) -> None:
+            if self._cancelled_id == order.request_id:
+                raise Cancelled
+            self._done = (done, total)
+
+        return report
+
     def _timed(self, order: RoundOrder, stage_s: dict[str, float], stage: str, work: Callable[[], R]) -> R:
         if self._cancelled_id == order.request_id:
             raise Cancelled
-        self._stage = stage
+        self._stage, self._done = stage, (0, 1)
         started_s = self._clock.now_s()
         done = work()
         stage_s[stage] = self._clock.now_s() - started_s

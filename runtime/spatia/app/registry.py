@@ -47,12 +47,14 @@ def build_segmenter(name: str, *, truth: TrueScene | None) -> DynamicSegmenter:
     return SEGMENTERS[name](truth)
 
 
-def check_oracles(*, generator: str, estimator: str, truth: TrueScene | None) -> None:
+def check_oracles(*, generator: str, estimator: str, segmenter: str, truth: TrueScene | None) -> None:
     """Raises `SceneError` for an oracle of a world without truth: before the first frame, not in a worker."""
     if generator == "oracle":
         _known(truth, "generation.generator.name")
     if estimator == "oracle":
         _known(truth, "estimation.estimator")
+    if segmenter == "oracle":
+        _known(truth, "estimation.segmenter")
 
 
 def check_files(choice: dict[str, Any]) -> None:

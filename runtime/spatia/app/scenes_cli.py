@@ -58,8 +58,12 @@ def describe(path: Path, overrides: list[str]) -> str:
     loaded = load_scene(path, overrides, allow_outside=True)
     scene = loaded.scene
     opened = open_world(scene, with_content=not isinstance(scene.world, RgbdWorld))
-    check_oracles(generator=scene.generation.generator.name, estimator=scene.estimation.estimator, truth=opened.truth)
-    build_segmenter(scene.estimation.segmenter, truth=opened.truth)
+    check_oracles(
+        generator=scene.generation.generator.name,
+        estimator=scene.estimation.estimator,
+        segmenter=scene.estimation.segmenter,
+        truth=opened.truth,
+    )
     rounds = list(round_poses(scene, start=opened.start, where=loaded.where))
     for number, scene_round in enumerate(scene.rounds):
         for position, edit in enumerate(scene_round.edits):

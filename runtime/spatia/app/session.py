@@ -114,6 +114,7 @@ class Session:
                 ),
                 retrieve=self._keeper.retrieve,
                 preceding=self._keeper.preceding,
+                context=self._keeper.context,
                 latents=lambda: (self._keeper.latents(), self._keeper.preceding_latents()),
                 commit_ticks=commit_ticks,
                 while_waiting=while_waiting,

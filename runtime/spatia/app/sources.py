@@ -21,7 +21,7 @@ from spatia.memory.edits import History
 from spatia.records.arrays import F32, U8
 from spatia.records.cloud import INITIAL_CLIP
 from spatia.records.frames import Frames
-from spatia.records.geometry import Geometry
+from spatia.records.geometry import Geometry, Sighting
 from spatia.records.truth import TrueScene
 from spatia.scene.build_paths import intrinsics_of, start_pose_of
 from spatia.scene.schema import Camera, Lens, PhotoWorld, PlyWorld, ProceduralWorld, RgbdWorld, SavedWorld, Scene
@@ -142,7 +142,7 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, *, with_content: 
             time_s=np.zeros(1, dtype=np.float32),
         )
         measured = GivenDepth(frame.depth_m[None], depth_intrinsics=folder.depth_intrinsics)
-        geometry = measured.estimate(photo, cloud=memory.snapshot())
+        geometry = measured.estimate(Sighting.of(photo), cloud=memory.snapshot())
         memory.insert(points_of_geometry(photo, geometry, clip=INITIAL_CLIP, max_depth_m=scene.estimation.max_depth_m))
         seen = _seen_through(frame, folder.color_intrinsics, folder.depth_intrinsics, intrinsics)
         rgb.append(seen[0])

@@ -22,6 +22,7 @@ from spatia.ecs import App, Commands, Frame, Stage, World
 from spatia.errors import GenerationError, SpatiaError
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
+from spatia.records.arrays import Bool
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.control import ApplyEdit, FollowPath, Generate, InputSource, Motion, Order, ResetTo
 from spatia.records.edits import Edit
@@ -143,6 +144,7 @@ class Rounds:
         settings: RoundSettings,
         retrieve: Retrieve,
         preceding: Callable[[int], Frames],
+        context: Callable[[tuple[int, ...]], tuple[Frames, Bool]],
         latents: Callable[[], tuple[LatentSnapshot | None, ClipLatents | None]],
         commit_ticks: Mapping[int, int] | None = None,
         while_waiting: Callable[[Progress], None] = lambda progress: None,
@@ -151,6 +153,7 @@ class Rounds:
         self._settings = settings
         self._retrieve = retrieve
         self._preceding = preceding
+        self._context = context
         self._latents = latents
         self._commit_ticks = commit_ticks or {}
         self._while_waiting = while_waiting
@@ -196,6 +199,7 @@ class Rounds:
         cameras = Cameras(world_from_camera=poses, intrinsics=intrinsics)
         new = slice(round_.preceding, round_.preceding + round_.new_frame_count)
         references, numbers = self._retrieve(cameras[new])
+        context, context_moving = self._context(numbers)
         latents, preceding_latents = self._latents()
         counts = world.resource(Counts)
         frame.send(
@@ -211,6 +215,8 @@ class Rounds:
                 latents=latents,
                 preceding_latents=preceding_latents,
                 preceding=preceding,
+                context=context,
+                context_moving=context_moving,
                 references=references,
                 reference_numbers=numbers,
                 prompt=trajectory.prompt,

@@ -9,8 +9,7 @@ from numba import njit
 
 from spatia.records.arrays import F32, F64, I32, U8, Bool
 from spatia.records.cloud import LABEL, CloudSnapshot
-from spatia.records.frames import Frames
-from spatia.records.geometry import Geometry
+from spatia.records.geometry import Geometry, Report, Sighting, ignore
 from spatia.records.projection import MetricSplat, Projector
 
 REACH_PX = 24  # geodesic; beyond it a guess would be an invention
@@ -29,16 +28,21 @@ class CompletionEstimator:
     def __init__(self, projector: Projector) -> None:
         self._projector = projector
 
-    def estimate(self, frames: Frames, *, cloud: CloudSnapshot) -> Geometry:
+    def estimate(self, sighting: Sighting, *, cloud: CloudSnapshot, report: Report = ignore) -> Geometry:
+        frames = sighting.seen
         projection = self._projector.project(cloud, frames.cameras, look=MetricSplat(radius_m=cloud.voxel_m))
         depth_m = np.empty(projection.depth_m.shape, dtype=np.float32)
         confidence = np.empty_like(depth_m)
         label = np.empty(depth_m.shape, dtype=np.int32)
         labels = np.append(cloud.field_i32(LABEL), np.int32(0))  # row -1, where nothing is, reads the appended 0
         for t in range(len(frames)):
+            report(t, len(frames))
             depth_m[t], confidence[t], origin = completed(projection.depth_m[t], frames.rgb[t])
             label[t] = labels[projection.index[t]].ravel()[origin]
         return Geometry(cameras=frames.cameras, depth_m=depth_m, confidence=confidence, label=label)
+
+    def close(self) -> None:
+        pass
 
 
 def completed(depth_m: F32, rgb: U8) -> tuple[F32, F32, I32]:

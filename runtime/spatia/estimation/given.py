@@ -6,8 +6,7 @@ from spatia.errors import InputError
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.records.arrays import F32
 from spatia.records.cloud import CloudSnapshot
-from spatia.records.frames import Frames
-from spatia.records.geometry import Geometry
+from spatia.records.geometry import Geometry, Report, Sighting, ignore
 
 
 class GivenDepth:
@@ -23,8 +22,9 @@ class GivenDepth:
         self._depth_m = depth_m
         self._depth_intrinsics = depth_intrinsics
 
-    def estimate(self, frames: Frames, *, cloud: CloudSnapshot) -> Geometry:
+    def estimate(self, sighting: Sighting, *, cloud: CloudSnapshot, report: Report = ignore) -> Geometry:
         """Raises `InputError` for frames without depth, or of another size than the depth camera's."""
+        frames = sighting.seen
         depth_m = frames.depth_m if self._depth_m is None else self._depth_m
         if depth_m is None or len(depth_m) != len(frames):
             raise InputError(
@@ -45,3 +45,6 @@ class GivenDepth:
             depth_m=np.where(known, depth_m, np.float32(0)),
             confidence=known.astype(np.float32),
         )
+
+    def close(self) -> None:
+        pass

@@ -4,8 +4,7 @@ import numpy as np
 
 from spatia.records.arrays import Bool
 from spatia.records.cloud import CloudSnapshot
-from spatia.records.frames import Frames
-from spatia.records.geometry import Geometry
+from spatia.records.geometry import Geometry, Report, Sighting, ignore
 from spatia.records.truth import TrueScene
 
 
@@ -17,7 +16,8 @@ class OracleEstimator:
     def __init__(self, scene: TrueScene) -> None:
         self._scene = scene
 
-    def estimate(self, frames: Frames, *, cloud: CloudSnapshot) -> Geometry:
+    def estimate(self, sighting: Sighting, *, cloud: CloudSnapshot, report: Report = ignore) -> Geometry:
+        frames = sighting.seen
         true = self._scene.measure(frames.cameras, frames.time_s)
         return Geometry(
             cameras=frames.cameras,
@@ -25,6 +25,9 @@ class OracleEstimator:
             confidence=(true.depth_m > 0).astype(np.float32),
             label=true.label,
         )
+
+    def close(self) -> None:
+        pass
 
 
 class OracleSegmenter:
@@ -35,5 +38,9 @@ class OracleSegmenter:
     def __init__(self, scene: TrueScene) -> None:
         self._scene = scene
 
-    def segment(self, frames: Frames, *, cloud: CloudSnapshot) -> Bool:
+    def segment(self, sighting: Sighting, geometry: Geometry, *, cloud: CloudSnapshot, report: Report = ignore) -> Bool:
+        frames = sighting.seen
         return self._scene.measure(frames.cameras, frames.time_s).moving
+
+    def close(self) -> None:
+        pass

@@ -5,7 +5,7 @@ import numpy as np
 from spatia.errors import InputError
 from spatia.records.arrays import Bool
 from spatia.records.cloud import CloudSnapshot
-from spatia.records.frames import Frames
+from spatia.records.geometry import Geometry, Report, Sighting, ignore
 
 
 class NoSegmenter:
@@ -13,8 +13,11 @@ class NoSegmenter:
 
     name = "none"
 
-    def segment(self, frames: Frames, *, cloud: CloudSnapshot) -> Bool:
-        return np.zeros(frames.rgb.shape[:3], dtype=np.bool_)
+    def segment(self, sighting: Sighting, geometry: Geometry, *, cloud: CloudSnapshot, report: Report = ignore) -> Bool:
+        return np.zeros((len(sighting.keyframes), *sighting.frames.rgb.shape[1:3]), dtype=np.bool_)
+
+    def close(self) -> None:
+        pass
 
 
 class GivenMasks:
@@ -26,16 +29,19 @@ class GivenMasks:
         """`mask` [H, W] is True where something moves."""
         self._mask = mask
 
-    def segment(self, frames: Frames, *, cloud: CloudSnapshot) -> Bool:
+    def segment(self, sighting: Sighting, geometry: Geometry, *, cloud: CloudSnapshot, report: Report = ignore) -> Bool:
         """Raises `InputError` when the frames have another size than the mask."""
-        t, height_px, width_px = frames.rgb.shape[:3]
+        height_px, width_px = sighting.frames.rgb.shape[1:3]
         if self._mask.shape != (height_px, width_px):
             raise InputError(
                 f"the mask is {self._mask.shape[1]}x{self._mask.shape[0]}, the frames are {width_px}x{height_px}",
                 where="mask",
                 fix="give a mask of the frames' size",
             )
-        return np.broadcast_to(self._mask, (t, height_px, width_px))
+        return np.broadcast_to(self._mask, (len(sighting.keyframes), height_px, width_px))
+
+    def close(self) -> None:
+        pass
 
 
 def grown(mask: Bool, *, margin_px: int) -> Bool:

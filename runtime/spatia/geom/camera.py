@@ -100,7 +100,7 @@ class Cameras:
     def __len__(self) -> int:
         return len(self.world_from_camera)
 
-    def __getitem__(self, frames: slice | npt.NDArray[np.intp]) -> "Cameras":
+    def __getitem__(self, frames: slice | npt.NDArray[np.integer]) -> "Cameras":
         return Cameras(world_from_camera=self.world_from_camera[frames], intrinsics=self.intrinsics)
 
     @property

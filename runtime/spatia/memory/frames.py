@@ -18,7 +18,7 @@ from spatia.errors import MemoryFullError
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.memory.frame_index import FrameIndex
 from spatia.memory.voxel_set import VoxelSet
-from spatia.records.arrays import F32, F64, I32, frozen
+from spatia.records.arrays import F32, F64, I32, Bool, frozen
 from spatia.records.frames import Frames
 
 DEFAULT_MAX_BYTES = 8 << 30
@@ -33,6 +33,7 @@ class ArchivedClip:
     visible: tuple[VoxelSet, ...]  # T; empty for a frame that is never to be retrieved
     keyframes: I32  # [K] positions within the clip, increasing, of the frames whose depth is known
     keyframe_depth_m: F32  # [K, H, W] along +z, 0 where unknown
+    keyframe_moving: Bool | None = None  # [K, H, W] what was left out of the memory as moving; none where nothing was
 
     def __post_init__(self) -> None:
         t, height, width = self.frames.rgb.shape[:3]
@@ -41,6 +42,9 @@ class ArchivedClip:
         object.__setattr__(
             self, "keyframe_depth_m", frozen(self.keyframe_depth_m, "keyframe_depth_m", np.float32, depth_shape)
         )
+        if self.keyframe_moving is not None:
+            moving = frozen(self.keyframe_moving, "keyframe_moving", np.bool_, depth_shape)
+            object.__setattr__(self, "keyframe_moving", moving if moving.any() else None)
         if self.frames.depth_m is not None:
             raise ValueError("frames must come without depth_m; give depth by keyframe_depth_m")
         if t == 0 or len(self.visible) != t:
@@ -57,7 +61,8 @@ class ArchivedClip:
     @property
     def nbytes(self) -> int:
         voxels = sum(seen.blocks.nbytes + seen.masks.nbytes for seen in self.visible)
-        return self.frames.rgb.nbytes + self.keyframe_depth_m.nbytes + voxels
+        moving = 0 if self.keyframe_moving is None else self.keyframe_moving.nbytes
+        return self.frames.rgb.nbytes + self.keyframe_depth_m.nbytes + moving + voxels
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Everything but the intrinsics and the voxel size, which the whole archive shares, as named arrays."""
@@ -71,6 +76,7 @@ class ArchivedClip:
             "masks": np.concatenate([seen.masks for seen in self.visible]),
             "keyframes": self.keyframes,
             "keyframe_depth_m": self.keyframe_depth_m,
+            **({} if self.keyframe_moving is None else {"keyframe_moving": np.packbits(self.keyframe_moving, axis=-1)}),
         }
 
     @classmethod
@@ -94,6 +100,7 @@ class ArchivedClip:
             ),
             keyframes=arrays["keyframes"],
             keyframe_depth_m=arrays["keyframe_depth_m"],
+            keyframe_moving=_unpacked(arrays.get("keyframe_moving"), intrinsics.width_px),
         )
 
 
@@ -172,6 +179,15 @@ class FrameArchive:
         cameras = Cameras(world_from_camera=poses, intrinsics=self.intrinsics)
         return Frames(rgb=rgb, cameras=cameras, time_s=time_s, depth_m=depth_m)
 
+    def moving(self, numbers: Sequence[int]) -> Bool:
+        """[n, H, W] what was found moving in these frames; nothing in those that are no keyframes."""
+        found = np.zeros((len(numbers), self.intrinsics.height_px, self.intrinsics.width_px), dtype=np.bool_)
+        for row, number in zip(found, numbers, strict=True):
+            clip, at = self._find(number)
+            if clip.keyframe_moving is not None and at in clip.keyframes:
+                row[:] = clip.keyframe_moving[np.searchsorted(clip.keyframes, at)]
+        return found
+
     def last(self, n: int) -> Frames:
         """The last `n` frames, or all where there are fewer."""
         return self.frames(range(max(0, len(self) - n), len(self)))
@@ -191,6 +207,10 @@ class FrameArchive:
         which = bisect_right(self._ends, number)
         clip = self._clips[which]
         return clip, number - (self._ends[which] - len(clip))
+
+
+def _unpacked(bits: npt.NDArray[np.uint8] | None, width_px: int) -> Bool | None:
+    return None if bits is None else np.unpackbits(bits, axis=-1, count=width_px).astype(np.bool_)
 
 
 def _depth_of(clip: ArchivedClip, at: int) -> F32 | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from spatia.geom.camera import Cameras
 from spatia.records.arrays import F32, U8, frozen
@@ -28,7 +29,7 @@ class Frames:
     def __len__(self) -> int:
         return len(self.cameras)
 
-    def __getitem__(self, frames: slice) -> "Frames":
+    def __getitem__(self, frames: slice | npt.NDArray[np.integer]) -> "Frames":
         return Frames(
             rgb=self.rgb[frames],
             cameras=self.cameras[frames],

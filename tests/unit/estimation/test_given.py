@@ -6,6 +6,7 @@ from spatia.estimation.given import GivenDepth
 from spatia.geom.camera import Intrinsics
 from spatia.records.cloud import Points, snapshot_of_points
 from spatia.records.frames import Frames
+from spatia.records.geometry import Sighting
 from support.scenes import lens, sideways
 
 NOTHING = snapshot_of_points(Points.of(np.zeros((1, 3)), (0, 0, 0)))
@@ -21,7 +22,7 @@ def colours(count: int) -> Frames:
 def test_depth_may_have_a_raster_and_a_lens_of_its_own() -> None:
     depth_m = np.full((2, 10, 20), 1.5, dtype=np.float32)
     depth_m[0, 0, 0] = np.nan
-    geometry = GivenDepth(depth_m, depth_intrinsics=DEPTH_LENS).estimate(colours(2), cloud=NOTHING)
+    geometry = GivenDepth(depth_m, depth_intrinsics=DEPTH_LENS).estimate(Sighting.of(colours(2)), cloud=NOTHING)
     assert geometry.cameras.intrinsics == DEPTH_LENS
     assert geometry.depth_m[0, 0, 0] == 0 == geometry.confidence[0, 0, 0]
     assert geometry.depth_m[1, 5, 5] == np.float32(1.5)
@@ -30,4 +31,4 @@ def test_depth_may_have_a_raster_and_a_lens_of_its_own() -> None:
 def test_depth_for_other_frames_is_refused() -> None:
     depth_m = np.full((3, 10, 20), 1.5, dtype=np.float32)
     with pytest.raises(InputError, match="not one for each"):
-        GivenDepth(depth_m, depth_intrinsics=DEPTH_LENS).estimate(colours(2), cloud=NOTHING)
+        GivenDepth(depth_m, depth_intrinsics=DEPTH_LENS).estimate(Sighting.of(colours(2)), cloud=NOTHING)

@@ -4,8 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatia.errors import InputError
+from spatia.estimation.given import GivenDepth
 from spatia.estimation.segment import GivenMasks, NoSegmenter, grown
 from spatia.records.cloud import Points, snapshot_of_points
+from spatia.records.geometry import Sighting
 from support.scenes import BallBeforeWall, frames_of, sideways
 
 CLOUD = snapshot_of_points(Points.of(np.zeros((1, 3)), [0, 0, 0]))
@@ -24,14 +26,16 @@ def test_a_mask_grows_by_the_margin_in_every_direction(y: int, x: int, margin_px
 
 
 def test_no_segmenter_finds_nothing_and_given_masks_are_given_for_every_frame() -> None:
-    frames = frames_of(BallBeforeWall(), sideways(3))
+    sighting = Sighting.of(frames_of(BallBeforeWall(), sideways(3)))
+    geometry = GivenDepth().estimate(sighting, cloud=CLOUD)
     mask = np.zeros((48, 64), dtype=np.bool_)
     mask[4:8, 9:12] = True
-    assert not NoSegmenter().segment(frames, cloud=CLOUD).any()
-    np.testing.assert_array_equal(GivenMasks(mask).segment(frames, cloud=CLOUD), np.stack([mask] * 3))
+    assert not NoSegmenter().segment(sighting, geometry, cloud=CLOUD).any()
+    np.testing.assert_array_equal(GivenMasks(mask).segment(sighting, geometry, cloud=CLOUD), np.stack([mask] * 3))
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
-    frames = frames_of(BallBeforeWall(), sideways(1))
+    sighting = Sighting.of(frames_of(BallBeforeWall(), sideways(1)))
+    geometry = GivenDepth().estimate(sighting, cloud=CLOUD)
     with pytest.raises(InputError, match="the mask is 5x4, the frames are 64x48"):
-        GivenMasks(np.zeros((4, 5), dtype=np.bool_)).segment(frames, cloud=CLOUD)
+        GivenMasks(np.zeros((4, 5), dtype=np.bool_)).segment(sighting, geometry, cloud=CLOUD)
