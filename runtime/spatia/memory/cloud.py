@@ -18,10 +18,21 @@ from spatia.memory.fusion import assign_rows, fuse, widen_bounds
 from spatia.memory.page_arena import PageArena
 from spatia.memory.page_scan import keys_of_rows
 from spatia.memory.primitives import primitive_points
+from spatia.memory.votes import NO_TALLY, Tally, tally
 from spatia.memory.voxel_grid import VoxelGroups, group_by_voxel
 from spatia.memory.voxel_index import VoxelIndex
 from spatia.records.arrays import F32, I32, U32, Bool
-from spatia.records.cloud import FIELDS, PAGE_POINTS, WEIGHT, CloudSnapshot, Points
+from spatia.records.cloud import (
+    BLUE,
+    FIELDS,
+    MOST_VOTES,
+    PAGE_POINTS,
+    VIEWS_SHIFT,
+    WEIGHT,
+    CloudSnapshot,
+    Points,
+    SightVotes,
+)
 from spatia.records.edits import (
     AddCloud,
     AddPrimitive,
@@ -44,7 +55,7 @@ NO_ROWS: I32 = np.empty(0, np.int32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsertResult:
-    """What became of a batch. The first three count voxels, the others points."""
+    """What became of a batch. The first three counts are of voxels, the others of points."""
 
     version: int
     new_count: int  # voxels never seen before
@@ -52,6 +63,7 @@ class InsertResult:
     revived_count: int  # voxels whose point had been removed
     dropped_unusable: int  # not finite, or without a positive weight
     dropped_outside: int  # beyond 2^20 voxels from the origin
+    retired_count: int  # points that votes took away, before the batch came; some of it may be in their place
 
 
 class _Frozen(NamedTuple):
@@ -111,13 +123,17 @@ class PointMemory:
 
     # -- points ---------------------------------------------------------------------------------------------------
 
-    def insert(self, points: Points) -> InsertResult:
-        """Merge points into the voxels they fall in; the voxels never seen before are appended in Morton order.
+    def insert(self, points: Points, *, votes: SightVotes | None = None) -> InsertResult:
+        """Count votes, retire what has been looked through, then merge points into the voxels they fall in.
 
-        Costs time in proportion to the batch alone. Raises `MemoryFullError`, with nothing changed, when the batch
-        does not fit.
+        The voxels never seen before are appended in Morton order. A row is a place, and votes are about places: they
+        hold, whatever edits have done since they were cast. See `spatia.memory.votes` for what is retired.
+
+        Costs time in proportion to the batch and the votes alone. Raises `MemoryFullError`, with nothing changed, when
+        the batch does not fit.
         """
-        return self._exchange(NO_ROWS, points)[0]
+        outcome = NO_TALLY if votes is None else self._tally(votes)
+        return self._exchange(outcome.retired, points, counted=outcome)[0]
 
     def query_box(self, low_m: Vec3, high_m: Vec3) -> I32:
         """Rows of the living points in a box, both corners included, ascending."""
@@ -196,6 +212,7 @@ class PointMemory:
         """Removal and insertion as one change with one patch. Without a count, the voxels that were added to count."""
         before = self.snapshot()  # copy-on-write keeps the old words for the patch
         result, entered = self._exchange(removed, added)
+        self._arena.words[self._physical(entered), BLUE, entered % PAGE_POINTS] |= np.uint32(MOST_VOTES << VIEWS_SHIFT)
         rows = np.union1d(removed, entered).astype(np.int32)
         after_words = self._words_at(rows)
         before_words = after_words.copy()
@@ -281,18 +298,22 @@ class PointMemory:
 
     # -- the one way to change ------------------------------------------------------------------------------------
 
-    def _exchange(self, removed: I32, points: Points) -> tuple[InsertResult, I32]:
-        """Make tombstones of `removed`, then merge `points`: one change. Returns also the rows that points entered."""
+    def _exchange(self, removed: I32, points: Points, *, counted: Tally = NO_TALLY) -> tuple[InsertResult, I32]:
+        """Write counters, make tombstones of `removed`, then merge `points`: one change.
+
+        Returns also the rows that points entered.
+        """
         points = writable(points)
         positions, colors, weights = points.positions_in_world, points.colors, points.weights
         groups = VoxelGroups(*group_by_voxel(positions, colors, weights, self.voxel_m))
         rows = self._index.find(groups.keys)
         arena, first_row = self._arena, self._row_count
-        touched = self._pages_of(removed)
+        touched = self._pages_of(removed) | self._pages_of(counted.rows)
         new_keys = assign_rows(rows, groups.keys, first_row, touched)
         merged = 0
-        if len(rows) or len(removed):
+        if touched.any() or len(new_keys):
             self._begin(touched, len(new_keys))
+            arena.words[self._physical(counted.rows), BLUE, counted.rows % PAGE_POINTS] = counted.blue
             arena.words[self._physical(removed), WEIGHT, removed % PAGE_POINTS] = 0
             pages = (arena.words, arena.floats, arena.ints, arena.table)
             targets = (groups.order, groups.starts, groups.keys, rows)
@@ -308,8 +329,14 @@ class PointMemory:
             revived_count=len(rows) - merged - len(new_keys),
             dropped_unusable=groups.unusable_count,
             dropped_outside=groups.outside_count,
+            retired_count=len(counted.retired),
         )
         return result, rows
+
+    def _tally(self, votes: SightVotes) -> Tally:
+        if len(votes) and not 0 <= int(votes.rows[0]) <= int(votes.rows[-1]) < self._row_count:
+            raise ValueError(f"votes.rows must be in 0..{self._row_count - 1}; got {votes.rows[0]}..{votes.rows[-1]}")
+        return Tally(*tally(self._arena.words, self._arena.table, votes.rows, votes.views, votes.seen_through))
 
     def _begin(self, touched: Bool, new_count: int) -> None:
         """Start the next version: the touched pages may be written, and there is room for new rows."""

@@ -158,11 +158,12 @@ def points_of(words: U32) -> Points:
 
 
 def recolored(words: U32, edit: Recolor) -> U32:
-    """Rows [K, FIELDS] blended towards the edit's colour."""
+    """Rows [K, FIELDS] blended towards the edit's colour; their counters stay."""
     old = unpack_colors(words[:, RED_GREEN], words[:, BLUE]).astype(np.float64)
     blended = old + edit.strength * (np.asarray(edit.color, np.float64) - old)
     after = words.copy()
-    after[:, RED_GREEN], after[:, BLUE] = pack_colors(blended)
+    after[:, RED_GREEN], blue = pack_colors(blended)
+    after[:, BLUE] = blue | (words[:, BLUE] & 0xFFFF)
     return after
 
 

@@ -8,7 +8,7 @@ from numba import njit
 
 from spatia.memory.voxel_grid import I64, key_coordinate, key_of
 from spatia.records.arrays import F32, I32, U32, Bool
-from spatia.records.cloud import BLUE, CLIP, LABEL, PAGE_POINTS, RED_GREEN, WEIGHT, X, Y, Z
+from spatia.records.cloud import BLUE, CLIP, LABEL, PAGE_POINTS, RED_GREEN, VIEWS_SHIFT, WEIGHT, X, Y, Z
 
 # A voxel's weight stops growing here, so that the newest sighting of a much-seen place still counts for some percent
 # and the mean follows slow drift instead of freezing.
@@ -61,15 +61,17 @@ def fuse(
 ) -> int:
     """Merge each group of points into its row. Returns how many rows were alive before.
 
-    Position and colour are running means weighted by sightings. A row without weight (new, or a tombstone) takes the
-    group's mean and the clip and label of this sighting. A mean that rounding carries out of its voxel is not stored:
-    the old position stays, or the group's first point stands for the group.
+    Position and colour are running means weighted by sightings; the counters of votes stay. A row without weight (new,
+    or a tombstone) takes the group's mean and the clip and label of this sighting, and has one view. A mean that
+    rounding carries out of its voxel is not stored: the old position stays, or the group's first point stands for the
+    group.
     """
     merged = 0
     for g in range(len(rows)):
         first = order[starts[g]]
         weight = x = y = z = red = green = blue = 0.0
         label = 0
+        counters = 1 << VIEWS_SHIFT
         for k in range(starts[g], starts[g + 1]):
             i = order[k]
             w = np.float64(weights[i])
@@ -95,7 +97,9 @@ def fuse(
             z += old_weight * rest_z
             red += old_weight * (np.float64(red_green >> 16) / COLOR_ONE)
             green += old_weight * (np.float64(red_green & 0xFFFF) / COLOR_ONE)
-            blue += old_weight * (np.float64(words[page, BLUE, slot] >> 16) / COLOR_ONE)
+            blue_word = words[page, BLUE, slot]
+            blue += old_weight * (np.float64(blue_word >> 16) / COLOR_ONE)
+            counters = blue_word & 0xFFFF
             if ints[page, LABEL, slot] == 0:
                 ints[page, LABEL, slot] = label
         else:
@@ -111,7 +115,7 @@ def fuse(
         floats[page, Y, slot] = mean_y
         floats[page, Z, slot] = mean_z
         words[page, RED_GREEN, slot] = (fixed_color(red * share) << 16) | fixed_color(green * share)
-        words[page, BLUE, slot] = fixed_color(blue * share) << 16
+        words[page, BLUE, slot] = (fixed_color(blue * share) << 16) | counters
         floats[page, WEIGHT, slot] = min(weight, WEIGHT_CAP)
     return merged
 

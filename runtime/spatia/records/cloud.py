@@ -6,12 +6,17 @@ A page holds 1,024 points as structure of arrays, one row of 32-bit words per fi
 |-----|--------------|----------------------------------------------------------------------|
 | 0-2 | x, y, z      | float32, metres, world                                               |
 | 3   | red, green   | two uint16 of 8.8 fixed point: red in the high half, green in the low |
-| 4   | blue         | uint16 of 8.8 fixed point in the high half; the low half is 0        |
-| 5   | weight       | float32; 0 marks a removed point (a tombstone)                        |
+| 4   | blue, views, seen through | uint16 of 8.8 fixed point in the high half; then two counters of 8 bits |
+| 5   | weight       | float32, how sure the point is; 0 marks a removed point (a tombstone)  |
 | 6   | clip         | int32, the clip that first saw it; -1 for the initial world, -2 for an edit |
 | 7   | label        | int32, object label; 0 for none                                      |
 
 Colours keep 8 bits of fraction so that a running mean over many sightings does not stall at a rounding.
+
+The weight is the confidence of a point: the sum of the confidences with which it was sighted, each divided by the
+square of the distance, up to a cap. The counters say how later keyframes agreed: `views` counts those that showed a
+surface at the point, the one that brought it included, and `seen through` those that looked past it at something
+farther away. Both stop at 255. What a person has placed has 255 views: no sighting takes it away.
 
 The arena belongs to the memory, which never writes a page that a living snapshot can see; a snapshot costs a copy
 of the page table alone. A point's *row* is ``page position * 1024 + slot``: it never changes while the point lives.
@@ -22,11 +27,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spatia.records.arrays import F32, I32, U32
+from spatia.records.arrays import F32, I32, U8, U32, frozen
 
 PAGE_POINTS = 1024
 FIELDS = 8
 X, Y, Z, RED_GREEN, BLUE, WEIGHT, CLIP, LABEL = range(FIELDS)
+
+VIEWS_SHIFT = 8  # of `views` in the BLUE word; `seen through` is below it
+MOST_VOTES = 255
 
 INITIAL_CLIP = -1
 EDIT_CLIP = -2
@@ -133,6 +141,14 @@ class CloudSnapshot:
         words = self.arena[self.pages, RED_GREEN : BLUE + 1].transpose(1, 0, 2).reshape(2, -1)[:, : self.row_count]
         return unpack_colors(words[0], words[1])
 
+    def views(self) -> U8:
+        """[row_count] how many keyframes have shown each point, 255 for that many or more; a copy."""
+        return ((self.field_i32(BLUE) >> VIEWS_SHIFT) & MOST_VOTES).astype(np.uint8)
+
+    def seen_through(self) -> U8:
+        """[row_count] how many keyframes have looked past each point, 255 for that many or more; a copy."""
+        return (self.field_i32(BLUE) & MOST_VOTES).astype(np.uint8)
+
     def alive(self) -> npt.NDArray[np.bool_]:
         """[row_count] False for tombstones."""
         return self.field_f32(WEIGHT) > 0
@@ -149,8 +165,25 @@ class CloudSnapshot:
         )[alive]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SightVotes:
+    """What new keyframes say about points of a cloud that was there before them."""
+
+    rows: I32  # [M] ascending, each once
+    views: U8  # [M] keyframes that show a surface at the point
+    seen_through: U8  # [M] keyframes that look past it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", frozen(self.rows, "rows", np.int32, (None,)))
+        for name in ("views", "seen_through"):
+            object.__setattr__(self, name, frozen(getattr(self, name), name, np.uint8, (len(self.rows),)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 def pack_colors(colors: npt.NDArray[np.floating]) -> tuple[U32, U32]:
-    """Colours [N, 3] in 0..255 as the two words of rows RED_GREEN and BLUE."""
+    """Colours [N, 3] in 0..255 as the two words of rows RED_GREEN and BLUE, all counters 0."""
     fixed = np.clip(np.floor(np.asarray(colors, dtype=np.float64) * 256.0 + 0.5), 0, 255 * 256).astype(np.uint32)
     return (fixed[:, 0] << np.uint32(16)) | fixed[:, 1], fixed[:, 2] << np.uint32(16)
 

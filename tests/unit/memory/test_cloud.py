@@ -118,7 +118,13 @@ def test_an_insertion_says_what_became_of_every_point() -> None:
     positions = np.stack([xs, np.zeros(7), np.zeros(7)], axis=-1)
     result = memory.insert(Points.of(positions, (0, 0, 0), weights=[1, 1, 1, 1, 1, 1, 0]))
     assert result == InsertResult(
-        version=3, new_count=1, merged_count=1, revived_count=1, dropped_unusable=2, dropped_outside=1
+        version=3,
+        new_count=1,
+        merged_count=1,
+        revived_count=1,
+        dropped_unusable=2,
+        dropped_outside=1,
+        retired_count=0,
     )
     assert (memory.row_count, memory.alive_count) == (3, 3)
 
