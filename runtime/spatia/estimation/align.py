@@ -27,6 +27,8 @@ Unknown = Literal["clip scale", "frame scale", "frame affine"]
 
 FARTHEST_M = 1000.0  # what an offset carries beyond is sky
 ROUNDS = 2  # of projecting and moving
+LEAST_CONTEXT = 0.05  # of the earlier frames' pixels; fewer say nothing about the memory
+NEAREST = 0.95  # thicker than this no surface is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,8 @@ class AlignedEstimator:
         """
         geometry = self._inner.estimate(sighting, cloud=cloud, report=report)
         _check_finite(geometry, self.name)
-        known_m = self._known(geometry, cloud)
+        memory = _Memory.beside(sighting, cloud, self._projector)
+        known_m = memory.depth_m(geometry.cameras)
         covered = _overlap(geometry, known_m).mean(axis=(1, 2))  # [K]
         if not covered.size or covered.mean() < self._gate.least_covered:
             return self._as_it_is(geometry, float(covered.mean()) if covered.size else 0.0)
@@ -84,9 +87,9 @@ class AlignedEstimator:
         elif self._unknown == "frame scale":
             aligned, note = self._frames_scaled(geometry, known_m, enough)
         else:
-            aligned, note = self._clip_aligned(geometry, known_m, sighting, cloud)
+            aligned, note = self._clip_aligned(geometry, known_m, sighting, memory)
         if aligned.cameras is not geometry.cameras:
-            known_m = self._known(aligned, cloud)
+            known_m = memory.depth_m(aligned.cameras)
         note = f"{note}, {self._agreement(aligned, known_m)}"
         if not enough.all() and self._unknown != "clip scale":
             fate = "left out" if self._unknown == "frame affine" else "scaled as the others"
@@ -95,9 +98,6 @@ class AlignedEstimator:
 
     def close(self) -> None:
         self._inner.close()
-
-    def _known(self, geometry: Geometry, cloud: CloudSnapshot) -> F32:
-        return self._projector.project(cloud, geometry.cameras, look=MetricSplat(radius_m=cloud.voxel_m)).depth_m
 
     def _as_it_is(self, geometry: Geometry, covered: float) -> Geometry:
         found = f"the memory covers {covered:.1%} of the keyframes"
@@ -116,7 +116,7 @@ class AlignedEstimator:
         return replace(geometry, depth_m=depth_m), note
 
     def _clip_aligned(
-        self, geometry: Geometry, known_m: F32, sighting: Sighting, cloud: CloudSnapshot
+        self, geometry: Geometry, known_m: F32, sighting: Sighting, memory: "_Memory"
     ) -> tuple[Geometry, str]:
         before, given = (cameras.world_from_camera for cameras in (geometry.cameras, sighting.seen.cameras))
         poses_too = bool(np.abs(before - given).max(initial=0) > SAME_POSE)  # estimated ones share the scale
@@ -126,7 +126,7 @@ class AlignedEstimator:
             return aligned, f"scale {scale:.2f} against the memory"
         motion = np.eye(4)
         for _ in range(ROUNDS):
-            known_m = self._known(aligned, cloud)
+            known_m = memory.depth_m(aligned.cameras)
             step, factor = rigid_fit(aligned.depth_m, aligned.confidence, aligned.cameras, known_m)
             aligned = _moved(_scaled(aligned, factor, poses_too=poses_too), step)
             motion, scale = step @ motion, scale * factor
@@ -161,6 +161,36 @@ class AlignedEstimator:
             where=f"estimator {self.name!r}",
             fix="generate the clip anew; if the clip is right, what the memory holds there is wrong: remove it",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Memory:
+    """Depth that the memory predicts. Of a surface that several sightings made thick it shows the nearest points; by
+    how much they are nearer is told by earlier frames, whose own depth is what the memory was made of.
+    """
+
+    cloud: CloudSnapshot
+    projector: Projector
+    nearness: float = 1.0  # of what is shown, as a part of the depth
+
+    @classmethod
+    def beside(cls, sighting: Sighting, cloud: CloudSnapshot, projector: Projector) -> "_Memory":
+        memory = cls(cloud=cloud, projector=projector)
+        context = sighting.context
+        if context.depth_m is None or not len(context):
+            return memory
+        shown_m = memory.depth_m(context.cameras)
+        both = (shown_m > 0) & (context.depth_m > 0) & ~sighting.context_moving
+        if both.mean() < LEAST_CONTEXT:
+            return memory
+        known, seen = 1 / shown_m[both], 1 / context.depth_m[both]
+        scale, _ = fitted(known, seen, np.ones_like(seen), with_offset=False)
+        return replace(memory, nearness=float(np.clip(1 / scale, NEAREST, 1)))
+
+    def depth_m(self, cameras: Cameras) -> F32:
+        """[K, H, W], 0 where nothing is known."""
+        shown = self.projector.project(self.cloud, cameras, look=MetricSplat(radius_m=self.cloud.voxel_m))
+        return (shown.depth_m / self.nearness).astype(np.float32)
 
 
 def _check_finite(geometry: Geometry, name: str) -> None:

@@ -7,6 +7,7 @@ may have come between.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from spatia.records.arrays import F32, F64
 
@@ -17,6 +18,7 @@ SCALES = np.geomspace(0.02, 50, 400)  # 2 % apart
 ENDS = 20  # far and near pixels each that guesses of scale and offset are drawn through
 STEEPEST, FLATTEST = 3.0, 0.3  # of a guess, against no offset; a flat enough line would make a wall of any scene
 ROUNDS = 10
+GOLDEN = 0.6180339887498949
 
 
 def fitted(known: F32 | F64, seen: F32 | F64, weight: F32 | F64, *, with_offset: bool) -> tuple[float, float]:
@@ -24,8 +26,9 @@ def fitted(known: F32 | F64, seen: F32 | F64, weight: F32 | F64, *, with_offset:
 
     The reweighting is Tukey's biweight on the relative error (Beaton and Tukey 1974).
     """
-    step = -(-len(known) // MOST_FITTED)
-    known, seen, weight = (array[::step].astype(np.float64) for array in (known, seen, weight))
+    known, seen, weight = (
+        array[_spread(len(known), MOST_FITTED)].astype(np.float64) for array in (known, seen, weight)
+    )
     guesses = _guesses_through_pairs(known, seen) if with_offset else np.stack([SCALES, np.zeros_like(SCALES)], axis=1)
     scale, offset = _best(guesses, known, seen, weight)
     for _ in range(ROUNDS):
@@ -60,11 +63,17 @@ def _guesses_through_pairs(known: F64, seen: F64) -> F64:
 
 
 def _best(guesses: F64, known: F64, seen: F64, weight: F64) -> tuple[float, float]:
-    step = -(-len(known) // MOST_JUDGED)
-    known, seen, weight = known[::step], seen[::step], weight[::step]
+    known, seen, weight = (array[_spread(len(known), MOST_JUDGED)] for array in (known, seen, weight))
     scores = np.empty(len(guesses))
     for i, (scale, offset) in enumerate(guesses):
         ratio = (scale * seen + offset) / known  # below 1 behind what is known
         scores[i] = weight @ ((np.abs(ratio - 1) < TOLERANCE) * 1.0 - (ratio <= 1 - TOLERANCE))
     scale, offset = guesses[np.argmax(scores)]
     return float(scale), float(offset)
+
+
+def _spread(count: int, most: int) -> npt.NDArray[np.intp]:
+    """At most `most` of `count` places, spread by the golden section so that they follow no raster."""
+    if count <= most:
+        return np.arange(count)
+    return np.asarray(np.arange(most) * GOLDEN % 1 * count, dtype=np.intp)

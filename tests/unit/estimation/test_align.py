@@ -15,6 +15,7 @@ from spatia.records.arrays import F32, Bool
 from spatia.records.cloud import CloudSnapshot, Points, snapshot_of_points
 from spatia.records.frames import Frames
 from spatia.records.geometry import Geometry, Report, Sighting, ignore
+from spatia.records.projection import Look, Projection
 from support.projectors import ForgetfulProjector
 from support.scenes import BALL, BallBeforeWall, frames_of, sideways
 
@@ -250,3 +251,24 @@ def test_closing_closes_the_inner_one() -> None:
 def test_only_a_clip_of_one_scale_moves() -> None:
     with pytest.raises(ValueError, match="moves as one"):
         AlignedEstimator(Wrong(lambda g: g), ForgetfulProjector(SCENE, ALL_KNOWN), unknown="frame scale", moves=True)
+
+
+class NearerProjector(ForgetfulProjector):
+    """Shows surfaces as a memory of many sightings does: 3 % too near."""
+
+    def project(self, cloud: CloudSnapshot, cameras: Cameras, *, look: Look) -> Projection:
+        shown = super().project(cloud, cameras, look=look)
+        return replace(shown, depth_m=(shown.depth_m * 0.97).astype(np.float32))
+
+
+def test_earlier_frames_tell_how_much_nearer_the_memory_shows_its_surfaces() -> None:
+    estimator = AlignedEstimator(Wrong(with_depth(lambda z: z / 1.3)), NearerProjector(SCENE, ALL_KNOWN))
+    alone = estimator.estimate(Sighting.of(FRAMES), cloud=CLOUD)
+    np.testing.assert_allclose(alone.depth_m, 0.97 * TRUE_M, rtol=1e-3)
+    beside = Sighting(
+        frames=FRAMES,
+        keyframes=np.arange(4, dtype=np.int32),
+        context=frames_of(SCENE, sideways(2)),
+        context_moving=np.zeros((2, 48, 64), dtype=np.bool_),
+    )
+    np.testing.assert_allclose(estimator.estimate(beside, cloud=CLOUD).depth_m, TRUE_M, rtol=1e-3)
