@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from spatia.app.production import visible_voxels
+from spatia.app.perception import visible_voxels
 from spatia.clock import WallClock
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.path import dolly

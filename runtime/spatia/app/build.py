@@ -4,10 +4,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spatia.app.estimators import (
+    build_estimator,
+    build_segmenter,
+    check_estimation,
+    keyframe_stride,
+    single_view_estimator,
+)
 from spatia.app.keeper import RetrievalSettings, WorldKeeper
 from spatia.app.latent_keeper import LatentKeeper
-from spatia.app.production import Production, ProductionSettings, RoundResult
-from spatia.app.registry import Spec, build_estimator, build_generator, build_segmenter, check_files, check_oracles
+from spatia.app.perception import PerceptionSettings
+from spatia.app.production import Production
+from spatia.app.registry import Spec, build_generator, check_files, check_generator, frames_with_depth
+from spatia.app.round import RoundResult
 from spatia.app.sources import open_world, reopened_world
 from spatia.clock import Clock
 from spatia.generation.inline import InlineWorker
@@ -40,15 +49,16 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
     """Opens the world, the devices and the workers. Raises `SpatiaError` naming what is not to be had."""
     check_files(scene.generation.generator.model_dump(mode="json"))
     first = next(store.log(), None)
-    opened = open_world(scene, with_content=True) if first is None else reopened_world(scene, first.payload)
+    if first is None:
+        opened = open_world(
+            scene, with_content=True, open_estimator=lambda: single_view_estimator(scene.estimation.estimator)
+        )
+    else:
+        opened = reopened_world(scene, first.payload)
     # A world goes on with the projector that it began with: another device may round otherwise.
     projector_name = scene.projection.projector if first is None else store.fingerprint["projector"]
-    check_oracles(
-        generator=scene.generation.generator.name,
-        estimator=scene.estimation.estimator,
-        segmenter=scene.estimation.segmenter,
-        truth=opened.truth,
-    )
+    check_generator(scene.generation.generator.model_dump(mode="json"), truth=opened.truth)
+    check_estimation(scene.estimation, truth=opened.truth, intrinsics=opened.intrinsics)
     # One for each thread: a GL context belongs to the thread that made it.
     projector = open_projector(projector_name)
     keeper = WorldKeeper(
@@ -72,11 +82,13 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
         open_estimator=lambda projector: build_estimator(
             scene.estimation.estimator, truth=opened.truth, projector=projector
         ),
-        open_segmenter=lambda projector: build_segmenter(scene.estimation.segmenter, truth=opened.truth),
-        settings=ProductionSettings(
-            look=_look(scene),
-            keyframe_stride=scene.estimation.keyframe_stride,
-            preceding_frames=scene.generation.preceding_frames,
+        open_segmenter=lambda projector: build_segmenter(
+            scene.estimation.segmenter, truth=opened.truth, projector=projector, intrinsics=opened.intrinsics
+        ),
+        look=_look(scene),
+        settings=PerceptionSettings(
+            keyframe_stride=keyframe_stride(scene.estimation, fps=scene.fps),
+            depth_frames=frames_with_depth(scene.generation),
             max_depth_m=scene.estimation.max_depth_m,
             retrieval_voxel_m=scene.generation.references.voxel_m,
         ),

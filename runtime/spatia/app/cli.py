@@ -48,7 +48,10 @@ def demo(
 
 @app.command()
 def run(
-    scene: Annotated[Optional[Path], typer.Argument(help="A scene file; not needed with --resume.")] = None,  # noqa: UP045
+    scene: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="A scene file, or the folder of a photo case; not needed with --resume."),
+    ] = None,
     out: Annotated[Optional[Path], typer.Option(help="The run folder; runs/<scene> by default.")] = None,  # noqa: UP045
     overrides: Overrides = None,
     resume: Annotated[Optional[Path], typer.Option(help="Go on with this run folder.")] = None,  # noqa: UP045

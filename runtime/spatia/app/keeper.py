@@ -15,7 +15,8 @@ import numpy as np
 
 from spatia.app.journal import packed, plain
 from spatia.app.latent_keeper import LatentKeeper
-from spatia.app.production import RoundResult, visible_voxels
+from spatia.app.perception import visible_voxels
+from spatia.app.round import RoundResult
 from spatia.app.sources import OpenedWorld, file_sha256, memory_of
 from spatia.app.staleness import StaleRegion, without_stale
 from spatia.clock import Clock
@@ -189,7 +190,7 @@ class WorldKeeper:
     def _merged(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
         started_s = self._clock.now_s()
         arrays: dict[str, AnyArray] = {} if self._latents is None else self._latents.merge(result)
-        inserted = self._memory.insert(result.points)
+        inserted = self._memory.insert(result.points, votes=result.votes)
         numbers = self._archive.add(result.archived)
         stage_s = result.stage_s | {"merge": self._clock.now_s() - started_s}
         order = result.order
@@ -209,6 +210,7 @@ class WorldKeeper:
                 "coverage": result.coverage,
                 "points_added": inserted.new_count,
                 "points_merged": inserted.merged_count,
+                "points_retired": inserted.retired_count,
                 "points_total": self._memory.alive_count,
                 **({} if self._latents is None else {"latents_total": self._latents.snapshot().alive_count}),
                 "frame_sha256": list(result.frame_sha256),
@@ -308,7 +310,7 @@ class WorldKeeper:
     def _begin(self) -> None:
         arrays = {}
         if self._opened.frames is not None:
-            photos = _archived_photos(self._opened.frames, voxel_m=self._settings.voxel_m)
+            photos = _archived_photos(self._opened.frames, self._opened.moving, voxel_m=self._settings.voxel_m)
             self._photo_count = len(self._archive.add(photos))
             arrays = photos.to_arrays()
         payload = {
@@ -359,7 +361,7 @@ class WorldKeeper:
         self._memory = memory_of(saved, max_points=self._memory.max_points, history=history)
 
 
-def _archived_photos(frames: Frames, *, voxel_m: float) -> ArchivedClip:
+def _archived_photos(frames: Frames, moving: Bool | None, *, voxel_m: float) -> ArchivedClip:
     if frames.depth_m is None:
         raise ValueError("the first frames of a world need depth")
     return ArchivedClip(
@@ -370,6 +372,7 @@ def _archived_photos(frames: Frames, *, voxel_m: float) -> ArchivedClip:
         ),
         keyframes=np.arange(len(frames), dtype=np.int32),
         keyframe_depth_m=frames.depth_m,
+        keyframe_moving=moving,
     )
 
 

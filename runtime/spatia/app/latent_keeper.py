@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from spatia.app.production import RoundResult
+from spatia.app.round import RoundResult
 from spatia.errors import InputError
 from spatia.memory.latent_cloud import LatentCloud
 from spatia.memory.latent_edits import LatentChange

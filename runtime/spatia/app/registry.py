@@ -1,4 +1,4 @@
-"""The names that scenes may use for generators, estimators and segmenters, and how each is built.
+"""The names that scenes may use for generators, and how each is built.
 
 A generator is built from plain data, since it may be built in a process of its own.
 """
@@ -9,17 +9,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from spatia.app.doctor import MODEL_PACKAGES
+from spatia.app.estimators import known
 from spatia.checkpoints.catalogue import INSTALL_MODELS
-from spatia.errors import DeviceError, SceneError, unknown_name
-from spatia.estimation.completion import CompletionEstimator
-from spatia.estimation.oracle import OracleEstimator, OracleSegmenter
-from spatia.estimation.segment import NoSegmenter
+from spatia.errors import DeviceError, unknown_name
 from spatia.generation.oracle import OracleGenerator
 from spatia.generation.reprojection import ReprojectionGenerator
 from spatia.records.generation import Generator
-from spatia.records.geometry import DynamicSegmenter, SceneEstimator
-from spatia.records.projection import Projector
 from spatia.records.truth import TrueScene
+from spatia.scene.schema import Generation
 from spatia.worlds.procedural import procedural_world
 
 Spec = dict[str, Any]  # {"generator": its part of the scene, "procedural": name of the true world or ""}
@@ -35,26 +32,15 @@ def build_generator(spec: Spec) -> Generator:
     return GENERATORS[name](truth, choice)
 
 
-def build_estimator(name: str, *, truth: TrueScene | None, projector: Projector) -> SceneEstimator:
-    if name not in ESTIMATORS:
-        raise unknown_name("estimator", name, ESTIMATORS, where="estimation.estimator")
-    return ESTIMATORS[name](truth, projector)
+def frames_with_depth(generation: Generation) -> int:
+    """Of the frames before a clip, how many its generator wants with depth: the last one is compared in any case."""
+    return generation.preceding_frames if generation.generator.name in WARPING else 1
 
 
-def build_segmenter(name: str, *, truth: TrueScene | None) -> DynamicSegmenter:
-    if name not in SEGMENTERS:
-        raise unknown_name("segmenter", name, SEGMENTERS, where="estimation.segmenter")
-    return SEGMENTERS[name](truth)
-
-
-def check_oracles(*, generator: str, estimator: str, segmenter: str, truth: TrueScene | None) -> None:
-    """Raises `SceneError` for an oracle of a world without truth: before the first frame, not in a worker."""
-    if generator == "oracle":
-        _known(truth, "generation.generator.name")
-    if estimator == "oracle":
-        _known(truth, "estimation.estimator")
-    if segmenter == "oracle":
-        _known(truth, "estimation.segmenter")
+def check_generator(choice: dict[str, Any], *, truth: TrueScene | None) -> None:
+    """Raises `SpatiaError` for an oracle of a world without truth: before the first frame, not in a worker."""
+    if choice["name"] == "oracle":
+        known(truth, where="generation.generator.name")
 
 
 def check_files(choice: dict[str, Any]) -> None:
@@ -70,16 +56,6 @@ def check_files(choice: dict[str, Any]) -> None:
         settings = settings_of(choice)
         if not settings.files.tiny:
             find_files(settings)
-
-
-def _known(truth: TrueScene | None, where: str) -> TrueScene:
-    if truth is None:
-        raise SceneError(
-            "the oracle needs a world that knows itself",
-            where=where,
-            fix="use a world of kind procedural, or reprojection, completion and none",
-        )
-    return truth
 
 
 def _on_wan(choice: dict[str, Any]) -> Generator:
@@ -101,18 +77,11 @@ def _models_installed() -> Iterator[None]:
 
 
 GENERATORS: dict[str, Callable[[TrueScene | None, dict[str, Any]], Generator]] = {
-    "oracle": lambda truth, choice: OracleGenerator(_known(truth, "generation.generator.name")),
+    "oracle": lambda truth, choice: OracleGenerator(known(truth, where="generation.generator.name")),
     "reprojection": lambda truth, choice: ReprojectionGenerator(),
     "spatia": lambda truth, choice: _on_wan(choice),
     "mirage": lambda truth, choice: _on_wan(choice),
 }
-ESTIMATORS: dict[str, Callable[[TrueScene | None, Projector], SceneEstimator]] = {
-    "oracle": lambda truth, projector: OracleEstimator(_known(truth, "estimation.estimator")),
-    "completion": lambda truth, projector: CompletionEstimator(projector),
-}
-SEGMENTERS: dict[str, Callable[[TrueScene | None], DynamicSegmenter]] = {
-    "none": lambda truth: NoSegmenter(),
-    "oracle": lambda truth: OracleSegmenter(_known(truth, "estimation.segmenter")),
-}
+WARPING = frozenset({"reprojection"})  # these carry earlier frames into new views by their depth
 # Names of generators that are networks: the report says which kind made a walk.
 NEURAL = frozenset({"spatia", "mirage"})

@@ -13,7 +13,7 @@ import numpy as np
 
 from spatia.app.fingerprint import fingerprint
 from spatia.app.outputs import write_outputs
-from spatia.app.production import RoundResult
+from spatia.app.round import RoundResult
 from spatia.app.run_folder import RunFolder
 from spatia.app.session import Session, scene_settings
 from spatia.app.video import side_by_side, write_video

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from spatia.app.registry import build_segmenter, check_oracles
+from spatia.app.estimators import check_estimation
+from spatia.app.registry import check_generator
 from spatia.app.run import round_poses
 from spatia.app.sources import open_world
 from spatia.errors import InputError
 from spatia.scene.load import load_scene
-from spatia.scene.schema import RgbdWorld
+from spatia.scene.schema import PhotoWorld, RgbdWorld
 from spatia.scene.schema_edits import to_edit
 from spatia.trajectory.rounds import plan_rounds
 
@@ -53,17 +54,13 @@ def write_template(path: Path) -> None:
 def describe(path: Path, overrides: list[str]) -> str:
     """Reads what `run` reads before the first frame; raises the same errors.
 
-    Of an RGB-D folder's pictures only the size is read, and no device is opened.
+    Of an RGB-D folder's pictures only the size is read, no depth is estimated, and no device is opened.
     """
     loaded = load_scene(path, overrides, allow_outside=True)
     scene = loaded.scene
-    opened = open_world(scene, with_content=not isinstance(scene.world, RgbdWorld))
-    check_oracles(
-        generator=scene.generation.generator.name,
-        estimator=scene.estimation.estimator,
-        segmenter=scene.estimation.segmenter,
-        truth=opened.truth,
-    )
+    opened = open_world(scene, with_content=not isinstance(scene.world, RgbdWorld | PhotoWorld))
+    check_generator(scene.generation.generator.model_dump(mode="json"), truth=opened.truth)
+    check_estimation(scene.estimation, truth=opened.truth, intrinsics=opened.intrinsics)
     rounds = list(round_poses(scene, start=opened.start, where=loaded.where))
     for number, scene_round in enumerate(scene.rounds):
         for position, edit in enumerate(scene_round.edits):

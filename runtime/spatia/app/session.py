@@ -13,7 +13,7 @@ import numpy.typing as npt
 from spatia.app.build import build_parts
 from spatia.app.fingerprint import fingerprint
 from spatia.app.journal import packed
-from spatia.app.production import RoundResult
+from spatia.app.round import RoundResult
 from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.app.systems import Committed, Remembering, Rounds, RoundSettings, Walking, is_idle
 from spatia.clock import Clock, WallClock

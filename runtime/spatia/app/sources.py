@@ -4,6 +4,7 @@ Runs on the main thread, before the first tick.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import radians
 from pathlib import Path
@@ -11,25 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from spatia.errors import InputError, SceneError, StoreError
+from spatia.errors import InputError, StoreError
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.given import GivenDepth
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import F64, from_rotation_translation
 from spatia.memory.cloud import PointMemory
 from spatia.memory.edits import History
-from spatia.records.arrays import F32, U8
+from spatia.records.arrays import F32, U8, Bool
 from spatia.records.cloud import INITIAL_CLIP
 from spatia.records.frames import Frames
-from spatia.records.geometry import Geometry, Sighting
+from spatia.records.geometry import Geometry, SceneEstimator, Sighting
 from spatia.records.truth import TrueScene
 from spatia.scene.build_paths import intrinsics_of, start_pose_of
 from spatia.scene.schema import Camera, Lens, PhotoWorld, PlyWorld, ProceduralWorld, RgbdWorld, SavedWorld, Scene
 from spatia.store.folder import open_store
 from spatia.store.protocol import SavedCloud
+from spatia.worlds.photo_case import read_photo_case
 from spatia.worlds.ply import read_ply
 from spatia.worlds.procedural import procedural_world
-from spatia.worlds.rgbd_folder import RgbdFrame, open_rgbd_folder
+from spatia.worlds.rgbd_folder import open_rgbd_folder
 
 DEFAULT_FOV_Y_RAD = radians(60)
 
@@ -44,6 +46,8 @@ class OpenedWorld:
     intrinsics: Intrinsics  # of the walking camera
     truth: TrueScene | None
     labels: dict[str, int]
+    moving: Bool | None = None  # [T, H, W] what moves in the frames, where it is known
+    notes: tuple[str, ...] = ()  # of the estimator
 
 
 def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
@@ -59,10 +63,13 @@ def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
     )
 
 
-def open_world(scene: Scene, *, with_content: bool) -> OpenedWorld:
+def open_world(
+    scene: Scene, *, with_content: bool, open_estimator: Callable[[], SceneEstimator] | None = None
+) -> OpenedWorld:
     """The world of a scene; without its content where only the start of the walk matters.
 
-    Raises `InputError` for data that cannot be read and `SceneError` for what this version cannot begin from.
+    `open_estimator` gives depth to a photo that comes without, and is not asked for less than content.
+    Raises `SpatiaError` for data that cannot be read, and for a photo whose depth cannot be had.
     """
     memory = PointMemory(voxel_m=scene.memory.rgb.voxel_m, max_points=scene.memory.rgb.max_points)
     match scene.world:
@@ -73,11 +80,7 @@ def open_world(scene: Scene, *, with_content: bool) -> OpenedWorld:
         case PlyWorld():
             return _ply(scene, scene.world, memory)
         case PhotoWorld():
-            raise SceneError(
-                "a photo has no depth, and nothing here estimates depth from one picture",
-                where="world.kind",
-                fix="give the picture with its depth as a world of kind rgbd",
-            )
+            return _photo(scene, scene.world, memory, open_estimator if with_content else None)
         case SavedWorld():
             return _saved(scene, scene.world)
 
@@ -144,7 +147,7 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, *, with_content: 
         measured = GivenDepth(frame.depth_m[None], depth_intrinsics=folder.depth_intrinsics)
         geometry = measured.estimate(Sighting.of(photo), cloud=memory.snapshot())
         memory.insert(points_of_geometry(photo, geometry, clip=INITIAL_CLIP, max_depth_m=scene.estimation.max_depth_m))
-        seen = _seen_through(frame, folder.color_intrinsics, folder.depth_intrinsics, intrinsics)
+        seen = _seen_through(frame.rgb, frame.depth_m, folder.color_intrinsics, folder.depth_intrinsics, intrinsics)
         rgb.append(seen[0])
         depth_m.append(seen[1])
     frames = Frames(
@@ -154,6 +157,51 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, *, with_content: 
         depth_m=np.stack(depth_m),
     )
     return OpenedWorld(memory=memory, frames=frames, start=start, intrinsics=intrinsics, truth=None, labels={})
+
+
+def _photo(
+    scene: Scene, world: PhotoWorld, memory: PointMemory, open_estimator: Callable[[], SceneEstimator] | None
+) -> OpenedWorld:
+    case = read_photo_case(world.path)
+    camera = case.cameras[:1]
+    start = start_pose_of(scene.camera.start) if scene.camera.start else camera.world_from_camera[0]
+    intrinsics = walking_intrinsics(scene.camera, own=camera.intrinsics)
+    if open_estimator is None:
+        return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+    photo = Frames(
+        rgb=case.rgb[None],
+        cameras=camera,
+        time_s=np.zeros(1, dtype=np.float32),
+        depth_m=None if case.depth_m is None else case.depth_m[None],
+    )
+    estimator = GivenDepth() if case.depth_m is not None else open_estimator()
+    try:
+        geometry = estimator.estimate(Sighting.of(photo), cloud=memory.snapshot())
+    finally:
+        estimator.close()
+    moving = np.zeros(case.rgb.shape[:2], dtype=np.bool_) if case.mask is None else case.mask
+    max_depth_m = scene.estimation.max_depth_m
+    memory.insert(points_of_geometry(photo, geometry, moving=moving[None], clip=INITIAL_CLIP, max_depth_m=max_depth_m))
+    rgb, depth_m = _seen_through(
+        case.rgb, geometry.depth_m[0], camera.intrinsics, geometry.cameras.intrinsics, intrinsics
+    )
+    moved, _ = _lookup(moving, intrinsics.rays_in_camera(), camera.intrinsics)
+    frames = Frames(
+        rgb=rgb[None],
+        cameras=Cameras(world_from_camera=camera.world_from_camera, intrinsics=intrinsics),
+        time_s=np.zeros(1, dtype=np.float32),
+        depth_m=np.where(moved, np.float32(0), depth_m)[None],
+    )
+    return OpenedWorld(
+        memory=memory,
+        frames=frames,
+        moving=moved[None],
+        start=start,
+        intrinsics=intrinsics,
+        truth=None,
+        labels={},
+        notes=geometry.notes,
+    )
 
 
 def _ply(scene: Scene, world: PlyWorld, memory: PointMemory) -> OpenedWorld:
@@ -230,16 +278,20 @@ def _lens(lens: Lens | None) -> Intrinsics | None:
     return None if lens is None else Intrinsics(**lens.model_dump())
 
 
-def _seen_through(frame: RgbdFrame, color: Intrinsics, depth: Intrinsics, walking: Intrinsics) -> tuple[U8, F32]:
-    """An RGB-D frame resampled to the walking camera at the same place: colour and depth, black and 0 outside.
+def _seen_through(rgb: U8, depth_m: F32, color: Intrinsics, depth: Intrinsics, walking: Intrinsics) -> tuple[U8, F32]:
+    """A picture and its depth resampled to the walking camera at the same place: colour and depth, black and 0 outside.
 
-    A camera that only has another lens sees along the same rays, so each raster is looked up directly. Nearest pixel:
-    an interpolated depth would float between two surfaces.
+    A camera that only has another lens sees along the same rays, so each raster is looked up directly. Colours are the
+    mean over the pixel where the picture is finer; depth is the nearest pixel's: a mean would float between surfaces.
     """
-    rays = walking.rays_in_camera()
-    rgb, seen = _lookup(frame.rgb, rays, color)
-    depth_m, measured = _lookup(frame.depth_m, rays, depth)
-    return np.where(seen[..., None], rgb, np.uint8(0)), np.where(measured & seen, depth_m, np.float32(0))
+    finer = max(1, round(color.fx_px / walking.fx_px))
+    height_px, width_px = walking.height_px, walking.width_px
+    fine = walking.resized(width_px=width_px * finer, height_px=height_px * finer)
+    colors, inside = _lookup(rgb, fine.rays_in_camera(), color)
+    picture = colors.reshape(height_px, finer, width_px, finer, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+    seen = np.asarray(inside.reshape(height_px, finer, width_px, finer).all(axis=(1, 3)))
+    found_m, measured = _lookup(depth_m, walking.rays_in_camera(), depth)
+    return np.where(seen[..., None], picture, np.uint8(0)), np.where(measured & seen, found_m, np.float32(0))
 
 
 def _lookup(image: np.ndarray, rays: F32, lens: Intrinsics) -> tuple[np.ndarray, np.ndarray]:

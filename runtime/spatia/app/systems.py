@@ -15,7 +15,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from spatia.app.production import Production, RoundOrder, RoundResult
+from spatia.app.production import Production
+from spatia.app.round import RoundOrder, RoundResult
 from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.control.walk import step_pose
 from spatia.ecs import App, Commands, Frame, Stage, World

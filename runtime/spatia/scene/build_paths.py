@@ -77,6 +77,13 @@ def new_poses(segments: Sequence[PathSegment], walked: F64, *, where_of: Sequenc
     return walked[begun:]
 
 
+def _part_of(poses: F64, segment: FromFile) -> F64:
+    last = len(poses) - 1 if segment.last is None else segment.last
+    if not segment.first < last < len(poses):
+        raise ValueError(f"{segment.file.name} has poses 0 to {len(poses) - 1}; got {segment.first} to {last}")
+    return poses[segment.first : last + 1]
+
+
 def _segment_poses(segment: PathSegment, walked: F64) -> F64:
     """[1 + new, 4, 4], from the last pose walked."""
     start = walked[-1]
@@ -86,7 +93,7 @@ def _segment_poses(segment: PathSegment, walked: F64) -> F64:
         case BackToStart():
             return moves.resample(_way_back(walked), 1 + segment.frames)
         case FromFile():
-            poses = moves.placed(read_path(segment.file), start)
+            poses = moves.placed(_part_of(read_path(segment.file), segment), start)
             return poses if segment.frames is None else moves.resample(poses, 1 + segment.frames)
         case Keyframes():
             keys = np.stack([start, *(look_at(view.eye, view.look_at) for view in segment.keyframes)])

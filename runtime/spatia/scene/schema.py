@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from spatia.scene.schema_base import MAX_TEXT, NamedByValue, Part, ScenePath
 from spatia.scene.schema_edits import SceneEdit
+from spatia.scene.schema_estimation import Estimation
 from spatia.scene.schema_generators import (
     GeneratorChoice,
     ReprojectionGenerator,
@@ -221,15 +222,6 @@ class Generation(Part):
         if self.preceding_frames > self.first_frames:
             raise PydanticCustomError("clips", "preceding_frames must not exceed first_frames")
         return self
-
-
-class Estimation(Part):
-    """How new frames become geometry, and what of them is left out as moving."""
-
-    estimator: Literal["oracle", "completion"] = "completion"
-    segmenter: Literal["none", "oracle"] = "none"
-    keyframe_stride: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="Every n-th frame is merged.")
-    max_depth_m: Positive = Field(default=20.0, description="What is further away stays out of the memory.")
 
 
 class MetricLook(Part):

@@ -17,10 +17,12 @@ from pydantic import (
     Discriminator,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from spatia.errors import near_miss
@@ -89,6 +91,23 @@ class NamedByValue:
             return _choice(f"needs the key {self.key!r}", self.names)
         name = value[self.key]
         return _choice(f"unknown {self.key} {str(name)[:60]!r}{near_miss(str(name), self.names)}", self.names)
+
+
+@dataclass(frozen=True)
+class ShortName:
+    """Marks a union told by `name`: ``oracle`` stands for ``{name: oracle}``."""
+
+    names: tuple[str, ...]  # those that need no other key
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_spelt_out, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": list(self.names)}, handler(schema)]}
+
+
+def _spelt_out(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
 
 
 def _choice(problem: str, choices: tuple[str, ...]) -> PydanticCustomError:

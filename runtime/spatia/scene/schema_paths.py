@@ -145,6 +145,8 @@ class FromFile(Part):
     """A path of a file (Spatia `w2c.txt` or TUM text), moved so that it begins at the current pose."""
 
     file: ScenePath
+    first: Annotated[int, Field(ge=0, le=MAX_FRAMES)] = Field(default=0, description="The pose that lies here and now.")
+    last: Annotated[int, Field(ge=1, le=MAX_FRAMES)] | None = Field(default=None, description="The last one walked to.")
     frames: FrameCount | None = Field(default=None, description="Resample to so many new frames.")
 
 

@@ -1,6 +1,7 @@
 """Photo cases: a picture, its lens, a camera path and one prompt a round, in the layout of the Spatia release.
 
-img.jpg  intrinsics.txt  w2c.txt  prompt.txt  mask.png (optional: what moves)
+img.jpg (or .png)  intrinsics.txt  w2c.txt  prompt.txt  mask.png (optional: what moves)
+depth.png (optional, not of the release): 16 bits, millimetres along the optical axis, 0 where unknown
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import numpy as np
 from spatia.errors import InputError
 from spatia.geom.camera import Cameras
 from spatia.geom.path_files import read_intrinsics, read_w2c
-from spatia.records.arrays import U8, Bool
-from spatia.worlds.pictures import read_rgb
+from spatia.records.arrays import F32, U8, Bool
+from spatia.worlds.pictures import read_gray, read_rgb
 
 MAX_PROMPT_BYTES = 64 * 1024
+DEPTH_UNIT_M = 0.001
+PHONE_FX = 0.78  # of the width: 65 degrees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,23 +28,30 @@ class PhotoCase:
     cameras: Cameras  # the path, with the picture's intrinsics
     prompts: tuple[str, ...]  # one a round
     mask: Bool | None = None  # [H, W] True on what moves
+    depth_m: F32 | None = None  # [H, W] along +z, 0 where unknown
 
 
 def read_photo_case(folder: Path | str) -> PhotoCase:
-    """Raises `InputError` for a missing or damaged file, and for a mask of another size than the picture."""
+    """Raises `InputError` for a missing or damaged file, and for a mask or depth of another size than the picture."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("there is no such folder", where=str(folder), fix="check the path of the photo case")
-    rgb = read_rgb(folder / "img.jpg")
+    rgb = read_rgb(folder / "img.png" if (folder / "img.png").is_file() else folder / "img.jpg")
     height, width = rgb.shape[:2]
-    mask_path = folder / "mask.png"
-    mask = None
-    if mask_path.is_file():
-        mask = np.asarray(read_rgb(mask_path).max(axis=-1) > 127)
-        if mask.shape != (height, width):
-            raise InputError(
-                f"is {mask.shape[1]}x{mask.shape[0]} pixels, and the picture {width}x{height}", where=str(mask_path)
-            )
+    mask, depth_m = None, None
+    if (folder / "mask.png").is_file():
+        mask = np.asarray(read_rgb(folder / "mask.png").max(axis=-1) > 127)
+        _demand_size(mask, rgb, folder / "mask.png")
+    if (folder / "depth.png").is_file():
+        depth_m = read_gray(folder / "depth.png").astype(np.float32) * np.float32(DEPTH_UNIT_M)
+        _demand_size(depth_m, rgb, folder / "depth.png")
+    if not (folder / "intrinsics.txt").is_file():
+        guess = f"{PHONE_FX:g} {PHONE_FX * width / height:.4g} 0.5 0.5"
+        raise InputError(
+            "there is no such file, and a photo's lens cannot be guessed from its pixels",
+            where=str(folder / "intrinsics.txt"),
+            fix=f"write `fx fy cx cy`, divided by width and height; a phone's main camera has about `{guess}`",
+        )
     return PhotoCase(
         rgb=rgb,
         cameras=Cameras(
@@ -50,7 +60,20 @@ def read_photo_case(folder: Path | str) -> PhotoCase:
         ),
         prompts=_prompts(folder / "prompt.txt"),
         mask=mask,
+        depth_m=depth_m,
     )
+
+
+def is_photo_case(folder: Path) -> bool:
+    """Whether a folder is meant as one: it has a picture, and what goes with one."""
+    pictures = any((folder / name).is_file() for name in ("img.jpg", "img.png"))
+    return pictures and any((folder / name).is_file() for name in ("w2c.txt", "intrinsics.txt", "prompt.txt"))
+
+
+def _demand_size(found: Bool | F32, rgb: U8, path: Path) -> None:
+    (height, width), wanted = found.shape, rgb.shape[:2]
+    if (height, width) != wanted:
+        raise InputError(f"is {width}x{height} pixels, and the picture {wanted[1]}x{wanted[0]}", where=str(path))
 
 
 def _prompts(path: Path) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 import numpy as np
 
-from spatia.app.production import Production, ProductionSettings, RoundOrder
+from spatia.app.perception import PerceptionSettings
+from spatia.app.production import Production
+from spatia.app.round import RoundOrder
 from spatia.clock import WallClock
 from spatia.errors import DeviceError
 from spatia.estimation.given import GivenDepth
@@ -48,7 +50,8 @@ def test_a_device_that_cannot_be_opened_fails_each_order_and_keeps_nobody_waitin
         open_projector=no_device,
         open_estimator=lambda projector: GivenDepth(),
         open_segmenter=lambda projector: NoSegmenter(),
-        settings=ProductionSettings(look=MetricSplat()),
+        look=MetricSplat(),
+        settings=PerceptionSettings(),
         clock=clock,
         preview=lambda result: None,
     )
