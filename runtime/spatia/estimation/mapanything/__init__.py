@@ -1,0 +1,1 @@
+"""Meta's MapAnything behind the estimation seam: it lives in an interpreter and a process of its own."""

@@ -1,0 +1,116 @@
+"""Whether another interpreter has MapAnything, and how to give it to one. Changes nothing; any thread."""
+
+import json
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spatia.errors import DeviceError
+
+CHILD = Path(__file__).with_name("child.py")
+WEIGHTS = "facebook/map-anything-apache"  # Apache 2.0; facebook/map-anything is CC-BY-NC 4.0
+SOURCE = "mapanything @ git+https://github.com/facebookresearch/map-anything.git@v1.1.3"
+LEAN_PACKAGES = (
+    "einops huggingface_hub hydra-core jaxtyping natsort opencv-python-headless==4.10.0.84 orjson safetensors timm tqdm"
+)
+NEEDED = ("numpy", "torch", "mapanything")
+OLDEST_PYTHON = (3, 10)
+ANSWER_WITHIN_S = 60.0
+EXAMPLE = "~/.venvs/mapanything/bin/python"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What one interpreter has, in words for people; `fix` is empty when nothing is missing."""
+
+    name: str
+    state: Literal["ok", "missing"]
+    found: str
+    fix: str = ""
+
+
+def install_lines(python: Path | str = "", *, weights: str = WEIGHTS) -> tuple[str, ...]:
+    """Commands for a shell, in order: an environment, torch, MapAnything, and its weights for work without a network.
+
+    The last also fetches the code of DINOv2, which MapAnything asks torch.hub for.
+    """
+    python = _quoted(python or EXAMPLE)
+    get_weights = f"from mapanything.models import MapAnything; MapAnything.from_pretrained({weights!r})"
+    return (
+        f"python3 -m venv {_environment(python)}",
+        f"{python} -m pip install torch torchvision",
+        f'{python} -m pip install "{SOURCE}"',
+        f'{python} -c "{get_weights}"',
+    )
+
+
+def lean_install_line(python: Path | str = "") -> str:
+    """Instead of the third of `install_lines`: without the viewers, trackers and second torch that MapAnything pins."""
+    python = _quoted(python or EXAMPLE)
+    return f'{python} -m pip install {LEAN_PACKAGES} && {python} -m pip install --no-deps uniception==0.1.7 "{SOURCE}"'
+
+
+def install_words(python: Path | str = "", *, weights: str = WEIGHTS) -> str:
+    """How to install it, as errors and `spatia doctor` say it."""
+    steps = "\n    ".join(install_lines(python, weights=weights))
+    setting = "" if python else f"\n  then set estimator.python to {EXAMPLE}"
+    lean = lean_install_line(python)
+    return (
+        "give it an environment of its own (Linux, Python >= 3.10):\n"
+        f"    {steps}{setting}\n  or, in place of the third line, with fewer packages:\n    {lean}"
+    )
+
+
+def examine(python: Path | str, *, weights: str = WEIGHTS) -> Installation:
+    """Ask `python` what it has. Takes some tenths of a second; nothing heavy is imported."""
+
+    def missing(found: str) -> Installation:
+        return Installation(
+            name="MapAnything", state="missing", found=found, fix=install_words(python, weights=weights)
+        )
+
+    if not str(python):
+        return missing("no interpreter is named for it")
+    command = [str(Path(python).expanduser()), str(CHILD), "examine"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=ANSWER_WITHIN_S, stdin=subprocess.DEVNULL)
+    except OSError as problem:
+        return missing(f"{python} cannot be started: {problem.strerror}")
+    except subprocess.TimeoutExpired:
+        return missing(f"{python} gave no answer within {ANSWER_WITHIN_S:g} s")
+    try:
+        answer = json.loads(done.stdout)
+        version = tuple(int(part) for part in answer["python"].split(".")[:2])
+        packages = {name: answer["packages"][name] for name in NEEDED}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
+        return missing(f"{python} is no Python >= 3.10; it said: {said[-1]}")
+    if version < OLDEST_PYTHON:
+        return missing(f"{python} is Python {answer['python']}; 3.10 or newer is wanted")
+    lacking = [name for name in NEEDED if packages[name] is None]
+    if lacking:
+        return missing(f"{python} lacks {', '.join(lacking)}")
+    found = ", ".join(f"{name} {packages[name]}" for name in reversed(NEEDED))
+    return Installation(name="MapAnything", state="ok", found=f"{found} on Python {answer['python']} at {python}")
+
+
+def require(python: Path | str, *, weights: str = WEIGHTS) -> Installation:
+    """`examine`, for those who cannot do without. Raises `DeviceError` with what is missing and how to install it."""
+    found = examine(python, weights=weights)
+    if found.state == "missing":
+        raise DeviceError(found.found, where="estimator 'mapanything'", fix=found.fix)
+    return found
+
+
+def _quoted(python: Path | str) -> str:
+    """For a shell, which expands ~ only where it is not quoted."""
+    text = str(python)
+    return text if text == EXAMPLE else shlex.quote(str(Path(text).expanduser()))
+
+
+def _environment(python: str) -> str:
+    """The folder of the virtual environment that the interpreter is part of, or would be."""
+    path = Path(python)
+    return str(path.parent.parent) if path.parent.name == "bin" else EXAMPLE.removesuffix("/bin/python")
