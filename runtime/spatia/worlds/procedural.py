@@ -12,13 +12,14 @@ import numpy as np
 from spatia.errors import unknown_name
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
-from spatia.records.arrays import F32
+from spatia.records.arrays import F32, Bool
 from spatia.records.truth import TrueFrames, TrueGeometry
 from spatia.worlds.bands import in_bands
 from spatia.worlds.blueprint import Blueprint
 from spatia.worlds.charts import charts_of
 from spatia.worlds.courtyard import courtyard
 from spatia.worlds.light import lit_charts
+from spatia.worlds.nearness import mark_near
 from spatia.worlds.plan import ScenePlan
 from spatia.worlds.primitives import Solid, solids_of
 from spatia.worlds.room import room
@@ -108,6 +109,20 @@ class ProceduralScene:
             stage = self._stage(unlit, float(time_s[frame]))
             in_bands(measuring_rays, lens.height_px, stage, pose, focal, depth[frame], label[frame], moving[frame])
         return TrueGeometry(depth_m=depth, label=label, moving=moving)
+
+    def near_still(self, positions_in_world: F32, *, within_m: float) -> Bool:
+        """[N] True for places [N, 3] at most `within_m` from a surface that never moves."""
+        near = np.zeros(len(positions_in_world), dtype=np.bool_)
+        mark_near(self._still, positions_in_world.astype(np.float64), within_m, near)
+        return near
+
+    def near_movers(self, positions_in_world: F32, time_s: F32, *, within_m: float) -> Bool:
+        """[N] True for places [N, 3] at most `within_m` from the surface of a mover at one of the times [T]."""
+        near = np.zeros(len(positions_in_world), dtype=np.bool_)
+        positions = positions_in_world.astype(np.float64)
+        for t in time_s:
+            mark_near(solids_of(self._moving_at(float(t))), positions, within_m, near)
+        return near
 
     def _lit(self) -> F32:
         with self._lighting:
