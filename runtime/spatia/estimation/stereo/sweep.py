@@ -1,0 +1,165 @@
+"""How alike views look if the world were a plane: the cost volume of a plane sweep. Torch; any thread, any device.
+
+For each plane of constant depth before the reference, each source is warped onto it and compared with the reference by
+normalised cross-correlation over a window, which ignores exposure. Means and deviations are taken once in each view's
+own raster and warped along, so that one box filter a plane and source remains. A place that some sources do not see
+is judged by the best few.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from spatia.geom.camera import Intrinsics
+from spatia.records.arrays import F32, F64
+
+NOISE_LEVEL = 2.5  # of 255: a window whose deviation is below this says little
+PLANES_AT_ONCE = 8  # what fits into a core's cache
+
+
+def box_mean(pictures: Tensor, radius_px: int) -> Tensor:
+    """[..., H, W] mean over windows of `2 * radius_px + 1`, edge pixels repeated beyond the edge."""
+    if radius_px == 0:
+        return pictures
+    side = 2 * radius_px + 1
+    h, w = pictures.shape[-2:]
+    flat = pictures.reshape(-1, 1, h, w)
+    padded = functional.pad(flat, (radius_px,) * 4, mode="replicate")
+    rows = padded[..., :w].clone()
+    for i in range(1, side):
+        rows += padded[..., i : i + w]
+    total = rows[:, :, :h].clone()
+    for i in range(1, side):
+        total += rows[:, :, i : i + h]
+    return (total / side**2).reshape(pictures.shape)
+
+
+def described(gray: Tensor, *, radius_px: int) -> Tensor:
+    """[V, 3, H, W] of pictures [V, H, W] in 0..255: value, window mean, one over window deviation."""
+    centered = gray - gray.mean(dim=(1, 2), keepdim=True)
+    mean = box_mean(centered, radius_px)
+    variance = (box_mean(centered * centered, radius_px) - mean * mean).clamp(min=0)
+    return torch.stack([centered, mean, (variance + NOISE_LEVEL**2).rsqrt()], dim=1)
+
+
+def alikeness(
+    reference: Tensor,  # [3, H, W] as `described` gives it
+    sources: Tensor,  # [S, 3, H, W]
+    source_from_reference: F64,  # [S, 4, 4]
+    inverse_depths: F32,  # [D] per metre
+    *,
+    lens: Intrinsics,
+    radius_px: int,
+    best: int,
+) -> Tensor:
+    """[D, H, W] in -1..1: mean correlation of the `best` sources for each plane, 0 for sources that do not see it."""
+    h, w = reference.shape[1:]
+    out = torch.empty((len(inverse_depths), h, w), device=reference.device)
+    warps = [_warp(pose, lens, reference) for pose in source_from_reference]
+    for start in range(0, len(inverse_depths), PLANES_AT_ONCE):
+        planes = torch.from_numpy(inverse_depths[start : start + PLANES_AT_ONCE]).to(reference.device)
+        ranked: list[Tensor] = []
+        for source, (far, shift) in zip(sources, warps, strict=True):
+            _insert(ranked, _correlation(reference, source, far, shift, planes, radius_px), best)
+        scores = torch.stack(ranked)
+        valid = scores > -2
+        out[start : start + len(planes)] = torch.where(valid, scores, 0.0).sum(dim=0) / valid.sum(dim=0).clamp(min=1)
+    return out
+
+
+def _warp(source_from_reference: F64, lens: Intrinsics, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the reference's pixels lie in the source: [3, H, W] at infinity, and [3] more per unit of inverse depth.
+
+    Homogeneous, scaled to -1..1 over the picture as `grid_sample` wants it.
+    """
+    scaled = np.diag([2 / lens.width_px, 2 / lens.height_px, 1.0]) @ lens.matrix
+    scaled[:2] -= scaled[2]
+    rays = lens.rays_in_camera().astype(np.float64)
+    far = np.einsum("ij,hwj->ihw", scaled @ source_from_reference[:3, :3], rays)
+    shift = scaled @ source_from_reference[:3, 3]
+    return torch.from_numpy(far).to(like), torch.from_numpy(shift).to(like)
+
+
+def _correlation(
+    reference: Tensor, source: Tensor, far: Tensor, shift: Tensor, planes: Tensor, radius_px: int
+) -> Tensor:
+    """[P, H, W]"""
+    p, h, w = len(planes), *reference.shape[1:]
+    depth = far[2] + shift[2] * planes[:, None, None]  # in the source, in units of the plane's
+    ahead = depth > 1e-4
+    grid = torch.empty((p, h, w, 2), device=far.device)
+    for axis in range(2):
+        torch.div(far[axis] + shift[axis] * planes[:, None, None], depth, out=grid[..., axis])
+    seen = ahead & (grid[..., 0].abs() < 1) & (grid[..., 1].abs() < 1)
+    # Planes stand below each other in one tall picture: the source need not be repeated.
+    warped = functional.grid_sample(
+        source[None], grid.view(1, p * h, w, 2), mode="bilinear", padding_mode="border", align_corners=False
+    )[0].view(3, p, h, w)
+    value, mean, sharpness = reference
+    product = box_mean(value * warped[0], radius_px)
+    correlation = (product - mean * warped[1]) * (sharpness * warped[2])
+    return torch.where(seen, correlation.clamp(-1, 1), -3.0)
+
+
+def _insert(ranked: list[Tensor], score: Tensor, best: int) -> None:
+    """Keep the highest `best` scores of each element, highest first."""
+    for rank, held in enumerate(ranked):
+        ranked[rank], score = torch.maximum(held, score), torch.minimum(held, score)
+    if len(ranked) < best:
+        ranked.append(score)
+
+
+def reference_alikeness(
+    reference: F32,  # [H, W]
+    sources: F32,  # [S, H, W]
+    source_from_reference: F64,
+    inverse_depths: F32,
+    *,
+    lens: Intrinsics,
+    radius_px: int,
+    best: int,
+) -> F64:
+    """As `alikeness`, from pictures, in plain numpy, a plane at a time."""
+    reference_features = _reference_described(reference, radius_px)
+    rays = lens.rays_in_camera().astype(np.float64)
+    planes = []
+    for inverse_depth in inverse_depths:
+        scores = []
+        for picture, pose in zip(sources, source_from_reference, strict=True):
+            places = rays @ pose[:3, :3].T + pose[:3, 3] * float(inverse_depth)
+            ahead = places[..., 2] > 1e-4
+            z = np.where(ahead, places[..., 2], 1)
+            u = lens.fx_px * places[..., 0] / z + lens.cx_px
+            v = lens.fy_px * places[..., 1] / z + lens.cy_px
+            seen = ahead & (u > 0) & (v > 0) & (u < lens.width_px) & (v < lens.height_px)
+            warped = [_reference_sampled(f, u, v) for f in _reference_described(picture, radius_px)]
+            value, mean, sharpness = reference_features
+            product = _reference_box(value * warped[0], radius_px)
+            correlation = (product - mean * warped[1]) * sharpness * warped[2]
+            scores.append(np.where(seen, np.clip(correlation, -1, 1), 0))
+        planes.append(np.sort(scores, axis=0)[-best:].mean(axis=0))
+    return np.array(planes)
+
+
+def _reference_described(gray: F32, radius_px: int) -> tuple[F64, F64, F64]:
+    centered = gray.astype(np.float64) - gray.mean()
+    mean = _reference_box(centered, radius_px)
+    variance = np.maximum(_reference_box(centered**2, radius_px) - mean**2, 0)
+    return centered, mean, 1 / np.sqrt(variance + NOISE_LEVEL**2)
+
+
+def _reference_box(picture: F64, radius_px: int) -> F64:
+    padded = np.pad(picture, radius_px, mode="edge")
+    side = 2 * radius_px + 1
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, (side, side)).mean(axis=(2, 3)))
+
+
+def _reference_sampled(picture: F64, u: F64, v: F64) -> F64:
+    h, w = picture.shape
+    x, y = np.clip(u - 0.5, 0, w - 1), np.clip(v - 0.5, 0, h - 1)
+    left, top = np.minimum(x.astype(int), w - 2), np.minimum(y.astype(int), h - 2)
+    right, below = x - left, y - top
+    upper = picture[top, left] * (1 - right) + picture[top, left + 1] * right
+    lower = picture[top + 1, left] * (1 - right) + picture[top + 1, left + 1] * right
+    return np.asarray(upper * (1 - below) + lower * below)
