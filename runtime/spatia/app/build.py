@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spatia.app.background import started_in_background
 from spatia.app.estimators import (
     build_estimator,
     build_segmenter,
@@ -45,13 +46,20 @@ class Parts:
     start: F64  # [4, 4] where the walk begins
 
 
-def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Callable[[RoundResult], None]) -> Parts:
-    """Opens the world, the devices and the workers. Raises `SpatiaError` naming what is not to be had."""
+def build_parts(
+    scene: Scene, *, store: WorldStore, clock: Clock, preview: Callable[[RoundResult], None], in_background: bool
+) -> Parts:
+    """Opens the world, the devices and the workers, which yield to the main thread `in_background`.
+
+    Raises `SpatiaError` naming what is not to be had.
+    """
     check_files(scene.generation.generator.model_dump(mode="json"))
     first = next(store.log(), None)
     if first is None:
         opened = open_world(
-            scene, with_content=True, open_estimator=lambda: single_view_estimator(scene.estimation.estimator)
+            scene,
+            with_content=True,
+            open_estimator=lambda: single_view_estimator(scene.estimation.estimator, clock=clock),
         )
     else:
         opened = reopened_world(scene, first.payload)
@@ -76,28 +84,31 @@ def build_parts(scene: Scene, *, store: WorldStore, clock: Clock, preview: Calla
         clock=clock,
         latents=_latents(scene, opened.intrinsics),
     )
-    production = Production(
-        worker=_worker(scene, clock=clock),
-        open_projector=lambda: open_projector(projector_name),
-        open_estimator=lambda projector: build_estimator(
-            scene.estimation.estimator, truth=opened.truth, projector=projector
-        ),
-        open_segmenter=lambda projector: build_segmenter(
-            scene.estimation.segmenter, truth=opened.truth, projector=projector, intrinsics=opened.intrinsics
-        ),
-        look=_look(scene),
-        settings=PerceptionSettings(
-            keyframe_stride=keyframe_stride(scene.estimation, fps=scene.fps),
-            depth_frames=frames_with_depth(scene.generation),
-            max_depth_m=scene.estimation.max_depth_m,
-            retrieval_voxel_m=scene.generation.references.voxel_m,
-        ),
-        clock=clock,
-        preview=lambda result: _prepared(result, keeper, preview),
-    )
+
+    def open_production() -> Production:
+        return Production(
+            worker=_worker(scene, clock=clock),
+            open_projector=lambda: open_projector(projector_name),
+            open_estimator=lambda projector: build_estimator(
+                scene.estimation.estimator, truth=opened.truth, projector=projector, clock=clock
+            ),
+            open_segmenter=lambda projector: build_segmenter(
+                scene.estimation.segmenter, truth=opened.truth, projector=projector, intrinsics=opened.intrinsics
+            ),
+            look=_look(scene),
+            settings=PerceptionSettings(
+                keyframe_stride=keyframe_stride(scene.estimation, fps=scene.fps),
+                depth_frames=frames_with_depth(scene.generation),
+                max_depth_m=scene.estimation.max_depth_m,
+                retrieval_voxel_m=scene.generation.references.voxel_m,
+            ),
+            clock=clock,
+            preview=lambda result: _prepared(result, keeper, preview),
+        )
+
     return Parts(
         keeper=keeper,
-        production=production,
+        production=started_in_background(open_production) if in_background else open_production(),
         projector=projector,
         intrinsics=opened.intrinsics,
         labels=opened.labels,

@@ -103,11 +103,15 @@ def doctor(
     if json_output:
         Console().print_json(data=[asdict(finding) for finding in findings])
     else:
-        table = Table("", "what", "found", "fix", box=None, padding=(0, 2, 0, 0))
+        table = Table("", "what", "found", box=None, padding=(0, 2, 0, 0))
         marks = {"ok": "[green]ok[/]", "optional": "[yellow]--[/]", "missing": "[red]NO[/]"}
         for finding in findings:
-            table.add_row(marks[finding.state], finding.name, escape(finding.found), escape(finding.fix))
+            table.add_row(marks[finding.state], finding.name, escape(finding.found))
         Console().print(table)
+        for fix in dict.fromkeys(finding.fix for finding in findings if finding.fix):
+            # Not in the table, which would break the commands into pieces that cannot be copied.
+            names = ", ".join(finding.name for finding in findings if finding.fix == fix)
+            typer.echo(f"\n{names}: {fix}")
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 

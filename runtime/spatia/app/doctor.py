@@ -32,7 +32,16 @@ class Finding:
 
 def examine() -> list[Finding]:
     """All checks, in the order in which a reader wants them. Takes a few seconds; changes nothing."""
-    checks: tuple[Callable[[], list[Finding]], ...] = (_python, _packages, _opengl, _codecs, _networks, _gpu, _disk)
+    checks: tuple[Callable[[], list[Finding]], ...] = (
+        _python,
+        _packages,
+        _opengl,
+        _codecs,
+        _networks,
+        _perception,
+        _gpu,
+        _disk,
+    )
     return [finding for check in checks for finding in check()]
 
 
@@ -112,6 +121,31 @@ def _networks() -> list[Finding]:
         except importlib.metadata.PackageNotFoundError:
             found = "broken: it can be found but has no version"
             findings.append(Finding(name=package, state="optional", found=found, fix=REPAIR + package))
+    return findings
+
+
+def _perception() -> list[Finding]:
+    """What gives depth to photos and clips, and finds what moves, beyond what needs no weights."""
+    from spatia.estimation.depth_models.files import METRIC_WEIGHTS, DepthModelSettings, find_files
+    from spatia.estimation.mapanything.install import EXAMPLE, examine
+    from spatia.estimation.sam2.opening import find_weights
+    from spatia.estimation.sam2.settings import Sam2Settings
+
+    other = examine(Path(EXAMPLE).expanduser())
+    findings = [
+        Finding(
+            name="MapAnything", state="ok" if other.state == "ok" else "optional", found=other.found, fix=other.fix
+        )
+    ]
+    searches: dict[str, Callable[[], Path]] = {
+        METRIC_WEIGHTS.rpartition("/")[2]: lambda: find_files(DepthModelSettings()).folder,
+        "SAM 2": lambda: find_weights(Sam2Settings()),
+    }
+    for name, search in searches.items():
+        try:
+            findings.append(Finding(name=name, state="ok", found=str(search())))
+        except SpatiaError as error:
+            findings.append(Finding(name=name, state="optional", found=error.problem, fix=error.fix))
     return findings
 
 

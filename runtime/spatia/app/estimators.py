@@ -5,13 +5,25 @@ What needs torch is imported when a scene asks for it.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spatia.checkpoints.catalogue import INSTALL_MODELS
+from spatia.clock import Clock
 from spatia.errors import DeviceError, InputError, SceneError
+from spatia.estimation.align import AlignedEstimator, Gate
 from spatia.estimation.completion import CompletionEstimator
+from spatia.estimation.depth_models.files import DepthModelSettings, find_files
+from spatia.estimation.mapanything.estimator import MapAnythingEstimator
+from spatia.estimation.mapanything.install import EXAMPLE, require
+from spatia.estimation.mapanything.worker import MapAnythingSettings
+from spatia.estimation.motion_residual import MotionResidual
 from spatia.estimation.oracle import OracleEstimator, OracleSegmenter
+from spatia.estimation.sam2.opening import find_weights, open_tracker
+from spatia.estimation.sam2.segmenter import Sam2Segmenter
+from spatia.estimation.sam2.settings import Hint, Sam2Settings
 from spatia.estimation.segment import GivenMasks, NoSegmenter
 from spatia.geom.camera import Intrinsics
 from spatia.records.arrays import Bool
@@ -22,23 +34,47 @@ from spatia.scene import schema_estimation as chosen
 from spatia.worlds.pictures import read_rgb
 
 DEFAULT_STRIDE = 4
+MAPANYTHING_HZ = 4  # keyframes a second: each costs the network a view
 WAYS_TO_DEPTH = """\
     depth.png beside the picture: 16 bits, millimetres, of the picture's size
-    --set estimation.estimator=depth_model, with a metric depth network's weights (README, "A photo")
-    --set estimation.estimator={name: mapanything, python: ...}; `spatia doctor` says how to install it"""
+    --set estimation.estimator=depth_model, a network whose weights `hf download` gets
+    --set estimation.estimator=mapanything, in an environment of its own
+  `spatia doctor` says what is here of these, and how to get the rest"""
+if TYPE_CHECKING:
+    from spatia.estimation.depth_models.estimator import DepthModelEstimator
+
 WHITE = 127  # masks are white on what moves; more than grey counts
 
 
-def build_estimator(choice: chosen.EstimatorChoice, *, truth: TrueScene | None, projector: Projector) -> SceneEstimator:
+def build_estimator(
+    choice: chosen.EstimatorChoice, *, truth: TrueScene | None, projector: Projector, clock: Clock
+) -> SceneEstimator:
     match choice:
         case chosen.OracleEstimator():
             return OracleEstimator(known(truth, where="estimation.estimator"))
         case chosen.CompletionEstimator():
             return CompletionEstimator(projector)
+        case chosen.PlaneSweepEstimator():
+            with _torch_installed("plane_sweep"):
+                from spatia.estimation.stereo.estimator import PlaneSweepEstimator, PlaneSweepSettings
+            return PlaneSweepEstimator(
+                projector,
+                settings=PlaneSweepSettings(width_px=choice.width_px, planes=choice.planes, device=choice.device),
+            )
+        case chosen.DepthModelEstimator():
+            network = _depth_model(choice)
+            return AlignedEstimator(network, projector, unknown=network.unknown, gate=_gate(choice.gate))
+        case chosen.MapAnythingEstimator():
+            inner = _mapanything(choice, clock=clock)
+            return AlignedEstimator(inner, projector, moves=choice.refine, gate=_gate(choice.gate))
 
 
-def single_view_estimator(choice: chosen.EstimatorChoice) -> SceneEstimator:
+def single_view_estimator(choice: chosen.EstimatorChoice, *, clock: Clock) -> SceneEstimator:
     """The one that gives depth to a photo. Raises `SceneError` where the scene's own cannot, with what could."""
+    if isinstance(choice, chosen.MapAnythingEstimator):
+        return _mapanything(choice, clock=clock)
+    if isinstance(choice, chosen.DepthModelEstimator):
+        return _depth_model(choice)
     raise SceneError(
         f"a photo needs depth, and {choice.name} gives none to a single picture",
         where="estimation.estimator",
@@ -55,7 +91,13 @@ def build_segmenter(
         case chosen.OracleSegmenter():
             return OracleSegmenter(known(truth, where="estimation.segmenter"))
         case chosen.GivenMask():
-            return GivenMasks(_mask(choice, intrinsics))
+            return GivenMasks(_mask(choice.mask, intrinsics))
+        case chosen.MotionResidual():
+            return MotionResidual(projector)
+        case chosen.Sam2Segmenter():
+            settings = _sam2(choice, intrinsics)
+            automatic = None if choice.hints else MotionResidual(projector)
+            return Sam2Segmenter(settings, lambda: open_tracker(settings), automatic=automatic)
 
 
 def check_estimation(estimation: chosen.Estimation, *, truth: TrueScene | None, intrinsics: Intrinsics) -> None:
@@ -67,13 +109,25 @@ def check_estimation(estimation: chosen.Estimation, *, truth: TrueScene | None, 
         known(truth, where="estimation.estimator")
     if isinstance(estimation.segmenter, chosen.OracleSegmenter):
         known(truth, where="estimation.segmenter")
-    if isinstance(estimation.segmenter, chosen.GivenMask):
-        _mask(estimation.segmenter, intrinsics)
+    match estimation.segmenter:
+        case chosen.GivenMask(mask=mask):
+            _mask(mask, intrinsics)
+        case chosen.Sam2Segmenter() as sam2:
+            find_weights(_sam2(sam2, intrinsics))
+    match estimation.estimator:
+        case chosen.DepthModelEstimator() as network:
+            find_files(_depth_settings(network))
+        case chosen.MapAnythingEstimator() as other:
+            require(_python_of(other), weights=other.weights)
 
 
 def keyframe_stride(estimation: chosen.Estimation, *, fps: int) -> int:
     """Every n-th frame is merged."""
-    return estimation.keyframe_stride or DEFAULT_STRIDE
+    if estimation.keyframe_stride is not None:
+        return estimation.keyframe_stride
+    if isinstance(estimation.estimator, chosen.MapAnythingEstimator):
+        return max(1, round(fps / MAPANYTHING_HZ))
+    return DEFAULT_STRIDE
 
 
 def known(truth: TrueScene | None, *, where: str) -> TrueScene:
@@ -86,13 +140,56 @@ def known(truth: TrueScene | None, *, where: str) -> TrueScene:
     return truth
 
 
-def _mask(choice: chosen.GivenMask, intrinsics: Intrinsics) -> Bool:
-    mask = np.asarray(read_rgb(choice.mask).max(axis=-1) > WHITE)
+def _depth_model(choice: chosen.DepthModelEstimator) -> "DepthModelEstimator":
+    with _torch_installed("depth_model"):
+        from spatia.estimation.depth_models.estimator import DepthModelEstimator
+    return DepthModelEstimator(_depth_settings(choice))
+
+
+def _depth_settings(choice: chosen.DepthModelEstimator) -> DepthModelSettings:
+    return DepthModelSettings(weights=choice.weights, device=choice.device)
+
+
+def _mapanything(choice: chosen.MapAnythingEstimator, *, clock: Clock) -> MapAnythingEstimator:
+    settings = MapAnythingSettings(python=_python_of(choice), weights=choice.weights, device=choice.device)
+    return MapAnythingEstimator(settings, clock=clock)
+
+
+def _python_of(choice: chosen.MapAnythingEstimator) -> str:
+    return str(Path(EXAMPLE).expanduser() if choice.python is None else choice.python)
+
+
+def _gate(choice: chosen.Gate) -> Gate:
+    return Gate(within=choice.within, least_share=choice.agree)
+
+
+def _sam2(choice: chosen.Sam2Segmenter, intrinsics: Intrinsics) -> Sam2Settings:
+    return Sam2Settings(
+        weights=choice.weights,
+        device=choice.device,
+        implementation=choice.implementation,
+        hints=tuple(
+            Hint(
+                object_id=hint.object,
+                frame=hint.frame,
+                inside=hint.points,
+                outside=hint.beside,
+                box=hint.box,
+                mask=None if hint.mask is None else _mask(hint.mask, intrinsics),
+            )
+            for hint in choice.hints
+        ),
+        margin_px=choice.margin_px,
+    )
+
+
+def _mask(path: Path, intrinsics: Intrinsics) -> Bool:
+    mask = np.asarray(read_rgb(path).max(axis=-1) > WHITE)
     height, width = intrinsics.height_px, intrinsics.width_px
     if mask.shape != (height, width):
         raise InputError(
             f"is {mask.shape[1]}x{mask.shape[0]} pixels, and the frames are {width}x{height}",
-            where=str(choice.mask),
+            where=str(path),
             fix="scale the mask to the frames, or set camera.width_px and camera.height_px to the mask's",
         )
     return mask

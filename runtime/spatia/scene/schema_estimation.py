@@ -59,9 +59,12 @@ class MapAnythingEstimator(Part):
     """MapAnything, in an interpreter of its own."""
 
     name: Literal["mapanything"] = "mapanything"
-    python: ScenePath = Field(description="The interpreter that it is installed in; `spatia doctor` says how.")
+    python: ScenePath | None = Field(
+        default=None, description="The interpreter that it is installed in; `spatia doctor` says how, and the default."
+    )
     weights: Weights = "facebook/map-anything-apache"
     device: Device = "auto"
+    refine: bool = Field(default=False, description="Also move a clip's cameras, as one body, to where it fits best.")
     gate: Gate = Gate()
 
 
@@ -72,7 +75,7 @@ EstimatorChoice = Annotated[
     | Annotated[DepthModelEstimator, Tag("<depth_model>")]
     | Annotated[MapAnythingEstimator, Tag("<mapanything>")],
     NamedByValue("name", ("oracle", "completion", "plane_sweep", "depth_model", "mapanything")),
-    ShortName(("oracle", "completion", "plane_sweep", "depth_model")),
+    ShortName(("oracle", "completion", "plane_sweep", "depth_model", "mapanything")),
 ]
 
 
@@ -124,7 +127,9 @@ class Sam2Segmenter(Part):
     """SAM 2 follows things through each clip, from hints or from what the motion residual finds."""
 
     name: Literal["sam2"] = "sam2"
-    weights: Weights = "facebook/sam2.1-hiera-small"
+    weights: Weights | None = Field(
+        default=None, description="A folder or a fetched repository; what `spatia models fetch sam2` got if left out."
+    )
     device: Device = "auto"
     implementation: Literal["transformers", "meta"] = Field(
         default="transformers", description="meta: the package sam2, where it is installed."
@@ -132,7 +137,7 @@ class Sam2Segmenter(Part):
     hints: Annotated[tuple[Hint, ...], Field(strict=False, max_length=100)] = Field(
         default=(), description="What to follow; with none, what the motion residual finds."
     )
-    margin_px: Annotated[int, Field(ge=0, le=100)] = Field(default=3, description="By how much masks are grown.")
+    margin_px: Annotated[int, Field(ge=0, le=100)] = Field(default=4, description="By how much masks are grown.")
 
 
 SegmenterChoice = Annotated[
