@@ -23,7 +23,7 @@ VIDEO = frames_of(BallBeforeWall(ball_speed_m_s=1.0), sideways(5)).rgb
 def package(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "support" / "stand_in_sam2"))
     yield
-    for name in ("sam2.build_sam", "sam2.sam2_video_predictor", "sam2"):
+    for name in ("sam2.build_sam", "sam2"):
         sys.modules.pop(name, None)
 
 
@@ -98,9 +98,7 @@ def test_a_file_of_another_name_or_content_is_refused(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-def test_a_checkpoint_that_was_not_fetched_is_named_with_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_that_was_not_fetched_is_named_with_the_command() -> None:
     with pytest.raises(InputError) as caught:
         find_weights(Sam2Settings(weights="facebook/sam2.1-hiera-no-such", implementation="meta"))
     assert caught.value.fix == "`hf download facebook/sam2.1-hiera-no-such sam2.1_hiera_no_such.pt`"

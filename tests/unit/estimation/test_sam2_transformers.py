@@ -52,7 +52,8 @@ def tracker(weights: Path) -> Tracker:
 def test_an_object_is_tracked_through_all_frames_in_both_directions(tracker: Tracker, hint: Hint) -> None:
     heard: list[tuple[int, int]] = []
     moving = tracker.track(VIDEO, [hint], report=lambda done, total: heard.append((done, total)))
-    assert (moving.dtype, moving.shape) == (np.bool_, VIDEO.shape[:3])
+    assert moving.dtype == np.bool_
+    assert moving.shape == VIDEO.shape[:3]
     assert moving.any(axis=(1, 2)).all()
     assert not moving.all()
     assert heard == [(done, 5) for done in range(6)]
@@ -104,31 +105,31 @@ def segmented(segmenter: Sam2Segmenter, sighting: Sighting) -> Bool:
     return segmenter.segment(sighting, geometry, cloud=CLOUD)
 
 
-def test_tracking_goes_on_across_clips_the_same_each_time(weights: Path) -> None:
+def test_tracking_goes_on_across_clips_the_same_each_time(weights: Path, tracker: Tracker) -> None:
     settings = Sam2Settings(weights=str(weights), device="cpu", hints=(MASK,), margin_px=1)
     scene = BallBeforeWall(ball_speed_m_s=1.0)
     clips = [frames_of(scene, sideways(4), start_s=start_s) for start_s in (0.0, 0.2)]
 
-    def run() -> list[Bool]:
-        masks = [segmented(Sam2Segmenter(settings, lambda: open_tracker(settings)), Sighting.of(clips[0]))]
-        second = Sighting(
+    def run(first: Tracker, second: Tracker) -> list[Bool]:
+        masks = [segmented(Sam2Segmenter(settings, lambda: first), Sighting.of(clips[0]))]
+        later = Sighting(
             frames=clips[1],
             keyframes=np.array([0, 3], dtype=np.int32),
             context=clips[0][-2:],
             context_moving=masks[0][-2:],
         )
-        return [*masks, segmented(Sam2Segmenter(settings, lambda: open_tracker(settings)), second)]
+        return [*masks, segmented(Sam2Segmenter(settings, lambda: second), later)]
 
-    first, second = run()
+    first, second = run(tracker, tracker)
     assert second.shape == (2, 48, 64)
     assert second.any(axis=(1, 2)).all()
-    for masks, again in zip((first, second), run(), strict=True):
+    for masks, again in zip((first, second), run(tracker, open_tracker(settings)), strict=True):
         np.testing.assert_array_equal(masks, again)
 
 
 @pytest.mark.skipif(not CASE.is_dir(), reason="the authors' photos are not here")
 @pytest.mark.parametrize("margin_px", [0, 4])
-def test_the_authors_mask_comes_back_at_its_size_grown_and_never_shrunk(weights: Path, margin_px: int) -> None:
+def test_the_authors_mask_comes_back_at_its_size_grown_and_never_shrunk(tracker: Tracker, margin_px: int) -> None:
     rgb = np.asarray(Image.open(CASE / "img.jpg").convert("RGB"))
     mask = np.asarray(Image.open(CASE / "mask.png").convert("L")) > 127
     lens = Intrinsics.from_fov(fov_y_rad=1.0, width_px=rgb.shape[1], height_px=rgb.shape[0])
@@ -137,8 +138,8 @@ def test_the_authors_mask_comes_back_at_its_size_grown_and_never_shrunk(weights:
         cameras=Cameras(world_from_camera=np.eye(4)[None], intrinsics=lens),
         time_s=np.zeros(1, dtype=np.float32),
     )
-    settings = Sam2Settings(weights=str(weights), device="cpu", hints=(Hint(mask=mask),), margin_px=margin_px)
-    moving = segmented(Sam2Segmenter(settings, lambda: open_tracker(settings)), Sighting.of(photo))
+    settings = Sam2Settings(hints=(Hint(mask=mask),), margin_px=margin_px)
+    moving = segmented(Sam2Segmenter(settings, lambda: tracker), Sighting.of(photo))
     assert moving.shape == (1, 704, 1248)
     assert moving[0][mask].all()
     np.testing.assert_array_equal(moving, grown(mask[None], margin_px=margin_px))

@@ -121,9 +121,9 @@ class Sam2Segmenter:
 def _content(video: U8, at: I32, hints: Sequence[Hint]) -> bytes:
     """What the masks follow from, as a digest."""
     digest = hashlib.sha256(repr((video.shape, at.tolist())).encode())
-    digest.update(np.ascontiguousarray(video))
+    digest.update(np.ascontiguousarray(video).data)
     for hint in hints:
         digest.update(repr((hint.object_id, hint.frame, hint.inside, hint.outside, hint.box)).encode())
         if hint.mask is not None:
-            digest.update(np.ascontiguousarray(hint.mask))
+            digest.update(np.ascontiguousarray(hint.mask).data)
     return digest.digest()

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import Sam2VideoInferenceSession, Sam2VideoModel
+from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache
 from transformers.utils import logging
 
 from spatia.errors import InputError
@@ -33,10 +34,6 @@ OUTSIDE, INSIDE, UPPER_LEFT, LOWER_RIGHT = range(4)  # how the network labels po
 class _Followed:
     session: Any  # Sam2VideoInferenceSession of this object alone
     hints: dict[int, Hint]  # by frame
-
-    @property
-    def first(self) -> int:
-        return min(self.hints)
 
 
 class TransformersTracker:
@@ -75,22 +72,24 @@ class TransformersTracker:
         return cls(network.to(where).eval(), where)
 
     def track(self, video: U8, hints: Sequence[Hint], *, report: Report) -> Bool:
+        first = {hint.object_id: hint.frame for hint in sorted(hints, key=lambda hint: -hint.frame)}
+        start, last = min(first.values()), max(first.values())
+        forward, backward = range(start, len(video)), range(last - 1, -1, -1)
+        steps = [(frame, False) for frame in forward] + [(frame, True) for frame in backward]
+        report(0, len(steps))
         objects = self._shown(video, hints)
-        start, last = min(o.first for o in objects), max(o.first for o in objects)
-        steps = [*range(start, len(video)), *range(last - 1, -1, -1)]
         moving = np.zeros(video.shape[:3], dtype=np.bool_)
-        for done, frame in enumerate(steps):
+        for done, (frame, reverse) in enumerate(steps, start=1):
+            for number, followed in objects.items():
+                if reverse == (frame < first[number]):
+                    moving[frame] |= self._mask(followed, frame, video.shape[1:3], reverse=reverse)
             report(done, len(steps))
-            backward = done >= len(video) - start
-            for followed in objects:
-                if backward == (frame < followed.first):
-                    moving[frame] |= self._mask(followed, frame, video.shape[1:3], backward=backward)
-        report(len(steps), len(steps))
         return moving
 
-    def _shown(self, video: U8, hints: Sequence[Hint]) -> list[_Followed]:
-        """The objects, each with a session that has seen its hints."""
+    def _shown(self, video: U8, hints: Sequence[Hint]) -> dict[int, _Followed]:
+        """The objects by number, each with a session that has seen its hints."""
         pixels = torch.cat([self._pixels(rgb) for rgb in video])
+        features = Sam2VideoInferenceCache(inference_device=self._device, inference_state_device=self._device)
         objects: dict[int, _Followed] = {}
         for hint in sorted(hints, key=lambda hint: (hint.frame, hint.object_id)):
             if hint.object_id not in objects:
@@ -99,10 +98,10 @@ class TransformersTracker:
                     video_height=video.shape[1],
                     video_width=video.shape[2],
                     inference_device=self._device,
+                    inference_state_device=self._device,
                     dtype=torch.float32,
                 )
-                if objects:
-                    session.cache = next(iter(objects.values())).session.cache
+                session.cache = features
                 objects[hint.object_id] = _Followed(session, {})
             followed = objects[hint.object_id]
             followed.hints[hint.frame] = hint
@@ -112,21 +111,21 @@ class TransformersTracker:
             else:
                 followed.session.add_point_inputs(index, hint.frame, self._point_prompt(hint, video.shape[1:3]))
             followed.session.obj_with_new_inputs = [hint.object_id]
-            self._step(followed, hint.frame, backward=False)
-        return list(objects.values())
+            self._step(followed, hint.frame, reverse=False)
+        return objects
 
-    def _mask(self, followed: _Followed, frame: int, size: tuple[int, ...], *, backward: bool) -> Bool:
+    def _mask(self, followed: _Followed, frame: int, size: tuple[int, ...], *, reverse: bool) -> Bool:
         """[H, W]"""
-        logits = self._step(followed, frame, backward=backward)
+        logits = self._step(followed, frame, reverse=reverse)
         hint = followed.hints.get(frame)
         if hint is not None and hint.mask is not None:
             return hint.mask
         whole = interpolate(logits, size=size, mode="bilinear", align_corners=False)
         return np.asarray((whole[0, 0] > 0).cpu().numpy(), dtype=np.bool_)
 
-    def _step(self, followed: _Followed, frame: int, *, backward: bool) -> Tensor:
+    def _step(self, followed: _Followed, frame: int, *, reverse: bool) -> Tensor:
         """Logits [1, 1, h, w] on the raster of the network's masks."""
-        logits: Tensor = self._network(followed.session, frame_idx=frame, reverse=backward).pred_masks
+        logits: Tensor = self._network(followed.session, frame_idx=frame, reverse=reverse).pred_masks
         for outputs in followed.session.output_dict_per_obj[0].values():
             outputs.get(frame, {}).pop("high_res_masks", None)  # 4 MB a frame and object, and of no more use
         return logits
