@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,23 +31,67 @@ SCENE = BallBeforeWall()
 CLOUD = snapshot_of_points(Points.of(np.zeros((1, 3)), [0, 0, 0]))
 PATIENCE = Patience(open_within_s=1000.0, answer_within_s=500.0, silent_for_s=100.0)
 SURE = 1 - 1 / (1 + np.e)  # what the stand-in's conf of 1 + e becomes
+LONG_S, LOOK_S = 60.0, 0.02
+ENVIRONMENT = {"PYTHONPATH": str(STANDIN), "OMP_NUM_THREADS": "1"}
+PARENT = """
+import sys
+import numpy as np
+from spatia.estimation.mapanything.install import CHILD
+from spatia.estimation.mapanything.process import OtherProcess
+
+def follow(until):
+    while True:
+        for message in process.hear(timeout_s=1.0):
+            yield message["kind"]
+            if message["kind"] in until:
+                return
+
+process = OtherProcess([sys.executable, str(CHILD)])
+print(process.pid, flush=True)
+load = {"kind": "load", "weights": "standin,then=wait", "device": "cpu", "memory_efficient": True, "minibatch": None}
+process.send(load)
+assert list(follow(["done", "failed"]))[-1] == "done"
+eye = np.eye(4, dtype=np.float32)[None]
+views = {"rgb": np.zeros((1, 14, 14, 3), np.uint8), "intrinsics": eye[:, :3, :3], "world_from_camera": eye}
+process.send({"kind": "infer", "arrays": process.share(views, {}), "first_wanted": 0})
+for kind in follow(["done", "failed"]):
+    print(kind, flush=True)
+"""
 
 Open = Callable[..., MapAnythingEstimator]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture
-def open_estimator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    monkeypatch.setenv("PYTHONPATH", str(STANDIN))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def open_estimator() -> Iterator[Open]:
     with ExitStack() as cleanup:
 
         def make(weights: str = "standin", *, clock: ManualClock | None = None) -> MapAnythingEstimator:
-            settings = MapAnythingSettings(python=sys.executable, weights=weights, device="cpu")
-            estimator = MapAnythingEstimator(settings, clock=clock or WallClock(), patience=PATIENCE)
+            estimator = opened(weights, clock=clock)
             cleanup.callback(estimator.close)
             return estimator
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def estimator(environment: None) -> Iterator[MapAnythingEstimator]:
+    """One for all who do it no harm, or none that lasts: starting a process takes seconds."""
+    shared = opened("standin")
+    yield shared
+    shared.close()
+
+
+def opened(weights: str, *, clock: ManualClock | None = None) -> MapAnythingEstimator:
+    settings = MapAnythingSettings(python=sys.executable, weights=weights, device="cpu")
+    return MapAnythingEstimator(settings, clock=clock or WallClock(), patience=PATIENCE)
 
 
 def walk(count: int = 3) -> Frames:
@@ -94,12 +140,11 @@ def median_ratio(geometry: Geometry, true_m: np.ndarray) -> float:
     return float(np.median(geometry.depth_m[known] / true_m[known]))
 
 
-def test_depth_lies_on_the_surfaces_in_our_world_whatever_the_first_pose_is(open_estimator: Open) -> None:
+def test_depth_lies_on_the_surfaces_in_our_world_whatever_the_first_pose_is(estimator: MapAnythingEstimator) -> None:
     poses = sideways(5, turn_rad=0.02).world_from_camera
     aside = from_rotation_translation(rotation_about([0.3, 1, 0.1], 0.2), np.array([-0.8, 0.2, -0.5]))
     cameras = Cameras(world_from_camera=aside @ poses, intrinsics=sideways(1).intrinsics)
     frames = frames_of(SCENE, cameras)
-    estimator = open_estimator()
     geometry = estimator.estimate(as_context(frames[2:], frames[:2]), cloud=CLOUD)
     np.testing.assert_array_equal(geometry.cameras.world_from_camera, cameras.world_from_camera[2:])
     assert geometry.cameras.intrinsics == cameras.intrinsics
@@ -112,12 +157,12 @@ def test_depth_lies_on_the_surfaces_in_our_world_whatever_the_first_pose_is(open
     assert geometry.notes == ("mapanything: of 5 views; its own poses differ by up to 0.0 degrees and 0.00 m",)
 
 
-def test_what_its_mask_rejects_is_unknown_and_no_point_at_the_origin(open_estimator: Open) -> None:
+def test_what_its_mask_rejects_is_unknown_and_no_point_at_the_origin(estimator: MapAnythingEstimator) -> None:
     frames = walk(2)
     rgb = frames.rgb.copy()
     rgb[:, :12, :20] = 255  # a bright sky
     sky = Frames(rgb=rgb, cameras=frames.cameras, time_s=frames.time_s)
-    geometry = open_estimator().estimate(Sighting.of(sky), cloud=CLOUD)
+    geometry = estimator.estimate(Sighting.of(sky), cloud=CLOUD)
     assert (geometry.depth_m[:, :11, :19] == 0).all()
     assert (geometry.confidence[geometry.depth_m == 0] == 0).all()
     assert (geometry.depth_m[:, 14:, 22:] > 0).mean() > 0.97
@@ -134,9 +179,10 @@ def test_its_scale_is_left_to_who_knows_the_memory_and_its_poses_are_only_noted(
     assert geometry.notes == ("mapanything: of 4 views; its own poses differ by up to 5.7 degrees and 0.05 m",)
 
 
-def test_one_process_answers_every_clip_with_the_same_bytes_and_reports_as_it_goes(open_estimator: Open) -> None:
-    estimator = open_estimator()
-    assert estimator.worker.pid is None
+def test_one_process_answers_every_clip_with_the_same_bytes_and_reports(
+    estimator: MapAnythingEstimator,
+) -> None:
+    estimator.close()  # so that the next begins with a new one
     heard: list[tuple[int, int]] = []
     answers: list[Geometry] = []
     pids: list[int | None] = []
@@ -153,8 +199,8 @@ def test_one_process_answers_every_clip_with_the_same_bytes_and_reports_as_it_go
     assert shared_files() == 0
 
 
-def test_no_keyframes_need_no_process(open_estimator: Open) -> None:
-    estimator = open_estimator()
+def test_no_keyframes_need_no_process(estimator: MapAnythingEstimator) -> None:
+    estimator.close()
     assert len(estimator.estimate(Sighting.of(walk()[:0]), cloud=CLOUD).cameras) == 0
     assert estimator.worker.pid is None
 
@@ -169,8 +215,9 @@ def test_what_it_raises_is_told_with_what_it_printed(open_estimator: Open) -> No
     assert "Loading pretrained dinov2_vitg14 from torch hub" in said
 
 
-def test_a_process_that_dies_in_the_middle_is_told_and_the_next_clip_has_a_new_one(open_estimator: Open) -> None:
-    estimator = open_estimator()
+def test_a_process_that_dies_in_the_middle_is_told_and_the_next_is_a_new_one(
+    estimator: MapAnythingEstimator,
+) -> None:
     killed: list[int] = []
 
     def kill(done: int, total: int) -> None:
@@ -202,6 +249,7 @@ def test_a_process_that_stands_still_is_ended(open_estimator: Open) -> None:
 
 def test_who_no_longer_waits_is_not_kept_and_leaves_nothing_behind(open_estimator: Open) -> None:
     estimator = open_estimator("standin,then=wait")
+    held = shared_files()
     pids: list[int] = []
 
     def cancel(done: int, total: int) -> None:
@@ -212,7 +260,24 @@ def test_who_no_longer_waits_is_not_kept_and_leaves_nothing_behind(open_estimato
     with pytest.raises(Cancelled):
         estimator.estimate(Sighting.of(walk(1)), cloud=CLOUD, report=cancel)
     assert not is_running(pids[0])
-    assert shared_files() == 0
+    assert shared_files() == held
+
+
+def test_the_process_gives_signs_of_life_and_ends_with_whoever_started_it() -> None:
+    """Started by a process that is killed while the network works."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env=os.environ | ENVIRONMENT)
+    with parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert [parent.stdout.readline() for _ in range(2)] == [b"sign\n"] * 2
+        assert is_running(pid)
+        parent.kill()
+    pause = threading.Event()
+    for _ in range(int(LONG_S / LOOK_S)):
+        if not is_running(pid):
+            break
+        pause.wait(LOOK_S)
+    assert not is_running(pid)
 
 
 def test_a_missing_package_is_refused_before_the_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:

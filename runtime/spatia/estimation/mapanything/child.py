@@ -28,7 +28,7 @@ Message = dict[str, Any]
 
 LENGTH = struct.Struct(">I")
 MAX_MESSAGE_BYTES = 1 << 20
-MAX_TRACE_CHARS = 16_000
+MAX_PROBLEM_CHARS = 2000
 SIGN_EVERY_S = 1.0
 
 NORMALIZATION = "dinov2"  # the input scaling of the released weights, over pixels in 0..1
@@ -48,7 +48,11 @@ def examine() -> Message:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "of unknown version"
-    return {"python": platform.python_version(), "packages": versions}
+    return {
+        "python": platform.python_version(),
+        "environment": sys.prefix != sys.base_prefix,
+        "packages": versions,
+    }
 
 
 def write_message(stream: BinaryIO, message: Message) -> None:
@@ -177,17 +181,14 @@ class Program:
                 if mapper is None:
                     mapper = self._load(message)
                 else:
-                    self._enter("infer")
+                    self._stage = "infer"
                     shared = SharedArrays(self._descriptor, message["arrays"])
                     mapper.infer(shared, first_wanted=message["first_wanted"])
                 answer: Message = {"kind": "done"}
             except Exception as problem:  # noqa: BLE001 - the runtime says what came of it
-                answer = {
-                    "kind": "failed",
-                    "stage": self._stage,
-                    "problem": f"{type(problem).__name__}: {problem}"[:MAX_TRACE_CHARS],
-                    "trace": traceback.format_exc()[-MAX_TRACE_CHARS:],
-                }
+                traceback.print_exc()
+                said = f"{type(problem).__name__}: {problem}"[:MAX_PROBLEM_CHARS]
+                answer = {"kind": "failed", "stage": self._stage, "problem": said}
             self._busy.clear()
             self._tell(answer)
 

@@ -21,6 +21,8 @@ from spatia.records.cloud import CloudSnapshot
 from spatia.records.frames import Frames
 from spatia.records.geometry import Geometry, Report, Sighting, ignore
 
+MAX_VIEWS = 2000  # what its authors say goes into 140 GB
+
 
 class MapAnythingEstimator:
     """See `SceneEstimator`."""
@@ -42,6 +44,12 @@ class MapAnythingEstimator:
         if len(seen) == 0:
             none = np.zeros((0, *seen.rgb.shape[1:3]), dtype=np.float32)
             return Geometry(cameras=seen.cameras, depth_m=none, confidence=none)
+        if len(context) + len(seen) > MAX_VIEWS:
+            raise EstimationError(
+                f"{len(context) + len(seen)} views are more than the {MAX_VIEWS} that it takes at once",
+                where=WHERE,
+                fix="estimation: {rebuild: new}, or a larger estimation.keyframe_stride",
+            )
         parts = (context, seen) if len(context) else (seen,)
         lens = model_lens(seen.cameras.intrinsics)
         height, width = lens.height_px, lens.width_px

@@ -31,67 +31,72 @@ class Installation:
     fix: str = ""
 
 
-def install_lines(python: Path | str = "", *, weights: str = WEIGHTS) -> tuple[str, ...]:
-    """Commands for a shell, in order: an environment, torch, MapAnything, and its weights for work without a network.
+def install_lines(python: Path | str = EXAMPLE, *, weights: str = WEIGHTS) -> tuple[str, ...]:
+    """Commands for a shell, in order: an environment, torch, MapAnything, and its weights.
 
-    The last also fetches the code of DINOv2, which MapAnything asks torch.hub for.
+    Without the first where the interpreter is there. The last makes work without a network possible: it fetches what
+    Hugging Face has, and the code of DINOv2, which MapAnything asks torch.hub for.
     """
-    python = _quoted(python or EXAMPLE)
+    path, python = Path(python), _quoted(python)
     get_weights = f"from mapanything.models import MapAnything; MapAnything.from_pretrained({weights!r})"
-    return (
-        f"python3 -m venv {_environment(python)}",
+    steps = (
         f"{python} -m pip install torch torchvision",
         f'{python} -m pip install "{SOURCE}"',
         f'{python} -c "{get_weights}"',
     )
+    if path.parent.name != "bin" or path.expanduser().exists():
+        return steps
+    return (f"python3 -m venv {_quoted(path.parent.parent)}", *steps)
 
 
-def lean_install_line(python: Path | str = "") -> str:
-    """Instead of the third of `install_lines`: without the viewers, trackers and second torch that MapAnything pins."""
-    python = _quoted(python or EXAMPLE)
+def lean_install_line(python: Path | str = EXAMPLE) -> str:
+    """Instead of the line that installs MapAnything: without the viewers and the other torch that it pins."""
+    python = _quoted(python)
     return f'{python} -m pip install {LEAN_PACKAGES} && {python} -m pip install --no-deps uniception==0.1.7 "{SOURCE}"'
 
 
-def install_words(python: Path | str = "", *, weights: str = WEIGHTS) -> str:
+def install_words(python: Path | str = EXAMPLE, *, weights: str = WEIGHTS) -> str:
     """How to install it, as errors and `spatia doctor` say it."""
-    steps = "\n    ".join(install_lines(python, weights=weights))
-    setting = "" if python else f"\n  then set estimator.python to {EXAMPLE}"
-    lean = lean_install_line(python)
-    return (
-        "give it an environment of its own (Linux, Python >= 3.10):\n"
-        f"    {steps}{setting}\n  or, in place of the third line, with fewer packages:\n    {lean}"
-    )
+    lines = [
+        "install MapAnything (Linux, Python >= 3.10, not into the runtime's own environment):",
+        *(f"    {line}" for line in install_lines(python, weights=weights)),
+        "  or, with fewer packages, in place of the line that names GitHub:",
+        f"    {lean_install_line(python)}",
+    ]
+    if str(python) == EXAMPLE:
+        lines.append(f"  then estimation: {{estimator: {{name: mapanything, python: {EXAMPLE}}}}}")
+    return "\n".join(lines)
 
 
 def examine(python: Path | str, *, weights: str = WEIGHTS) -> Installation:
-    """Ask `python` what it has. Takes some tenths of a second; nothing heavy is imported."""
+    """Ask `python` what it has; empty where none is named. Takes some tenths of a second; nothing heavy is imported."""
 
-    def missing(found: str) -> Installation:
-        return Installation(
-            name="MapAnything", state="missing", found=found, fix=install_words(python, weights=weights)
-        )
+    def missing(found: str, *, elsewhere: bool = False) -> Installation:
+        fix = install_words(EXAMPLE if elsewhere else python, weights=weights)
+        return Installation(name="MapAnything", state="missing", found=found, fix=fix)
 
     if not str(python):
-        return missing("no interpreter is named for it")
+        return missing("no interpreter is named for it", elsewhere=True)
     command = [str(Path(python).expanduser()), str(CHILD), "examine"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=ANSWER_WITHIN_S, stdin=subprocess.DEVNULL)
     except OSError as problem:
         return missing(f"{python} cannot be started: {problem.strerror}")
     except subprocess.TimeoutExpired:
-        return missing(f"{python} gave no answer within {ANSWER_WITHIN_S:g} s")
+        return missing(f"{python} gave no answer within {ANSWER_WITHIN_S:g} s", elsewhere=True)
     try:
         answer = json.loads(done.stdout)
         version = tuple(int(part) for part in answer["python"].split(".")[:2])
         packages = {name: answer["packages"][name] for name in NEEDED}
+        is_environment = bool(answer["environment"])
     except (ValueError, KeyError, TypeError, AttributeError):
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
-        return missing(f"{python} is no Python >= 3.10; it said: {said[-1]}")
+        return missing(f"{python} is no Python >= 3.10; it said: {said[-1]}", elsewhere=True)
     if version < OLDEST_PYTHON:
-        return missing(f"{python} is Python {answer['python']}; 3.10 or newer is wanted")
+        return missing(f"{python} is Python {answer['python']}; 3.10 or newer is wanted", elsewhere=True)
     lacking = [name for name in NEEDED if packages[name] is None]
     if lacking:
-        return missing(f"{python} lacks {', '.join(lacking)}")
+        return missing(f"{python} lacks {', '.join(lacking)}", elsewhere=not is_environment)
     found = ", ".join(f"{name} {packages[name]}" for name in reversed(NEEDED))
     return Installation(name="MapAnything", state="ok", found=f"{found} on Python {answer['python']} at {python}")
 
@@ -104,13 +109,7 @@ def require(python: Path | str, *, weights: str = WEIGHTS) -> Installation:
     return found
 
 
-def _quoted(python: Path | str) -> str:
+def _quoted(path: Path | str) -> str:
     """For a shell, which expands ~ only where it is not quoted."""
-    text = str(python)
-    return text if text == EXAMPLE else shlex.quote(str(Path(text).expanduser()))
-
-
-def _environment(python: str) -> str:
-    """The folder of the virtual environment that the interpreter is part of, or would be."""
-    path = Path(python)
-    return str(path.parent.parent) if path.parent.name == "bin" else EXAMPLE.removesuffix("/bin/python")
+    text = str(path)
+    return f"~/{shlex.quote(text[2:])}" if text.startswith("~/") else shlex.quote(text)

@@ -27,11 +27,11 @@ LENGTH = struct.Struct(">I")
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_STDERR_BYTES = 16384
 READ_BYTES = 65536
-MAX_SHARED_BYTES = 32 << 30
 ALIGNMENT_BYTES = 64
 LAST_BYTES_WITHIN_S = 0.2
 MAX_TAIL_CHARS = 2000
-DEATH_LOOKS, DEATH_LOOK_S = 100, 0.01
+DIES_WITHIN_S = 1.0  # after it has closed its standard output
+LOOK_EVERY_S = 0.01
 
 
 class ProcessEnded(Exception):  # noqa: N818 - what it means is for the one who waits to say
@@ -126,8 +126,6 @@ class OtherProcess:
         for name, (dtype, shape) in shapes.items():
             self._places[name] = (dtype, shape, size)
             size += -(-np.dtype(dtype).itemsize * math.prod(shape) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
-        if size > MAX_SHARED_BYTES:
-            raise ValueError(f"at most {MAX_SHARED_BYTES} bytes are shared; got {size}")
         os.ftruncate(self._shared, 0)
         os.ftruncate(self._shared, size)
         for name, array in given.items():
@@ -152,11 +150,21 @@ class OtherProcess:
         """Give the shared memory back until it is needed again."""
         os.ftruncate(self._shared, 0)
 
+    def is_dead(self, *, within_s: float = 0) -> bool:
+        """Whether it has ended by itself. It is not waited for, so that its number stays its own until `end`."""
+        pause = threading.Event()
+        for _ in range(1 + int(within_s / LOOK_EVERY_S)):
+            if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                return True
+            if within_s:
+                pause.wait(LOOK_EVERY_S)
+        return False
+
     def end(self) -> str:
         """Kill the process and all that it started; how it ended, in words. A second call says the same."""
         if self._words:
             return self._words
-        died = self._is_dead(wait=self._has_left)
+        died = self.is_dead(within_s=DIES_WITHIN_S if self._has_left else 0)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
         status = self._process.wait()
@@ -174,12 +182,3 @@ class OtherProcess:
         last = f"; it last wrote:\n{tail[-MAX_TAIL_CHARS:]}" if tail else " and wrote nothing"
         self._words = (f"it ended with {how}" if died else "it was ended") + last
         return self._words
-
-    def _is_dead(self, *, wait: bool) -> bool:
-        """Whether it ended by itself. Between leaving and that, a moment may pass; the number stays its own."""
-        pause = threading.Event()
-        for _ in range(DEATH_LOOKS if wait else 1):
-            if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                return True
-            pause.wait(DEATH_LOOK_S)
-        return False

@@ -64,7 +64,7 @@ class MapAnythingWorker:
             process = self._loaded(report)
             places = process.share(views, wanted)
             process.send({"kind": "infer", "arrays": places, "first_wanted": first_wanted})
-            self._follow(process, report, within_s=self._patience.answer_within_s)
+            self._follow(process, report, stage="infer", within_s=self._patience.answer_within_s)
             answer = {name: process.fetch(name) for name in wanted}
             process.forget()
         except ProcessEnded:
@@ -82,6 +82,8 @@ class MapAnythingWorker:
         return "" if process is None else process.end()
 
     def _loaded(self, report: Report) -> OtherProcess:
+        if self._process is not None and self._process.is_dead():
+            self.end()  # between two clips, where nobody waited for it
         if self._process is None:
             settings = self._settings
             try:
@@ -94,13 +96,12 @@ class MapAnythingWorker:
                 ) from None
             hello: Message = {"kind": "load", "weights": settings.weights, "device": settings.device}
             self._process.send(hello | {"memory_efficient": settings.memory_efficient, "minibatch": settings.minibatch})
-            self._follow(self._process, report, within_s=self._patience.open_within_s)
+            self._follow(self._process, report, stage="start", within_s=self._patience.open_within_s)
         return self._process
 
-    def _follow(self, process: OtherProcess, report: Report, *, within_s: float) -> None:
-        """Until the process says that it is done."""
+    def _follow(self, process: OtherProcess, report: Report, *, stage: str, within_s: float) -> None:
+        """Until the process says that it is done. `stage` is the first of what it does."""
         start_s = sign_s = self._clock.now_s()
-        stage = STAGES[0]
         while True:
             report(STAGES.index(stage), len(STAGES))
             messages = process.hear(timeout_s=POLL_S)
@@ -131,7 +132,7 @@ class MapAnythingWorker:
     def _refused(self, message: Message) -> EstimationError:
         """What an exception in the process means for those who set it up."""
         settings = self._settings
-        stage, problem, trace = (str(message.get(key, "")) for key in ("stage", "problem", "trace"))
+        stage, problem = str(message.get("stage")), str(message.get("problem"))
         if "out of memory" in problem.lower():
             fix = "set minibatch: 1 and memory_efficient: true, give it fewer views, or another device"
         elif stage == "import":
@@ -143,7 +144,7 @@ class MapAnythingWorker:
             )
         else:
             fix = self._how_to_look()
-        return self._failed(f"at {stage!r} it raised {problem}\n{trace}", fix=fix)
+        return self._failed(f"at {stage!r} it raised {problem}", fix=fix)
 
     def _failed(self, problem: str, *, fix: str) -> EstimationError:
         return EstimationError(f"{problem}; {self.end()}", where=WHERE, fix=fix)
