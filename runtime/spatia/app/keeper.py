@@ -194,9 +194,8 @@ class WorldKeeper:
         numbers = self._archive.add(result.archived)
         stage_s = result.stage_s | {"merge": self._clock.now_s() - started_s}
         order = result.order
-        self._store.append_events(
-            [(tick, "timings", packed({"clip": order.clip, "stage_s": stage_s, "notes": list(result.notes)}))]
-        )
+        beside = {"clip": order.clip, "stage_s": stage_s, "notes": list(result.notes), "poses": _poses_of(result)}
+        self._store.append_events([(tick, "timings", packed(beside))])
         self._store.append_events([(tick, "collected", packed({"request_id": order.request_id}))])
         started_s = self._clock.now_s()
         self._commit(
@@ -374,6 +373,18 @@ def _archived_photos(frames: Frames, moving: Bool | None, *, voxel_m: float) -> 
         keyframe_depth_m=frames.depth_m,
         keyframe_moving=moving,
     )
+
+
+def _poses_of(result: RoundResult) -> dict[str, Plain]:
+    """What a report needs of the poses that were found; empty where nobody looked for them."""
+    if result.poses is None:
+        return {}
+    recovered = result.poses.recovered
+    return {
+        "frames": result.poses.frames.tolist(),
+        "world_from_camera": recovered.world_from_camera.tolist(),
+        "converged": recovered.converged.tolist(),
+    }
 
 
 def _file_points(edit: AddCloud, *, max_points: int) -> Points:

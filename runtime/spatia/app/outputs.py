@@ -63,12 +63,12 @@ def _restore_videos(folder: RunFolder, session: Session, info: CommitInfo) -> No
 def run_record(session: Session, clips: list[CommitInfo]) -> dict[str, Any]:
     """The content of run.json.
 
-    Of a lockstep run all but `stage_s`, `notes`, `command` and `fingerprint` depends on scene and seed alone; of a live
-    one also on when its clips were ready.
+    Of a lockstep run all but `stage_s`, `notes`, `poses`, `command` and `fingerprint` depends on scene and seed alone;
+    of a live one also on when its clips were ready.
     """
     store = session.store
     stage_s = _stage_s(session)
-    notes = {clip: list(data.get("notes", [])) for clip, data in _timings(session.store)}
+    beside = dict(_timings(session.store))
     return {
         "scene": session.scene.name,
         "seed": session.scene.seed,
@@ -80,7 +80,8 @@ def run_record(session: Session, clips: list[CommitInfo]) -> dict[str, Any]:
             | {
                 "commit_sha256": info.hash,
                 "stage_s": stage_s.get(info.payload["clip"], {}),
-                "notes": notes.get(info.payload["clip"], []),
+                "notes": list(beside.get(info.payload["clip"], {}).get("notes", [])),
+                "poses": beside.get(info.payload["clip"], {}).get("poses", {}),
             }
             for info in clips
         ],

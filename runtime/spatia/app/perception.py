@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from spatia.app.round import RoundOrder, RoundResult
+from spatia.app.round import KeyframePoses, RoundOrder, RoundResult
 from spatia.app.stages import Stages
 from spatia.errors import EstimateRejectedError, EstimationError
 from spatia.estimation.free_space import sight_votes
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.latent_points import latent_points
+from spatia.evaluation.pose_recovery import recover_path
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import transform
 from spatia.memory.frames import ArchivedClip
 from spatia.memory.voxel_set import VoxelSet
-from spatia.records.arrays import F32, Bool
-from spatia.records.cloud import Points
+from spatia.records.arrays import F32, I32, Bool
+from spatia.records.cloud import CloudSnapshot, Points
 from spatia.records.frames import Frames
 from spatia.records.generation import Clip, ClipLatents
 from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator, Sighting
@@ -36,6 +37,7 @@ class PerceptionSettings:
     depth_frames: int = 1  # of the last frames, which precede the next clip and need depth as well
     max_depth_m: float = 20.0
     retrieval_voxel_m: float = 0.05
+    check_poses: bool = True
 
 
 class Perception:
@@ -84,6 +86,7 @@ class Perception:
         votes = stages.timed(
             "vote", lambda: sight_votes(measured, cloud=cloud, moving=moved, moving_lens=frames.cameras.intrinsics)
         )
+        poses = stages.timed("find poses", lambda: self._poses(seen, sighting.keyframes[at], cloud))
         latents, in_world = None, None
         if clip.latents is not None and order.latents is not None:
             # What a padded round gives beyond its last new frame is left out.
@@ -114,6 +117,7 @@ class Perception:
             coverage=float((projection.index[new] >= 0).mean()),
             points=points,
             votes=votes,
+            poses=poses,
             latents=latents,
             latent_points=in_world,
             frame_sha256=frame_sha256,
@@ -140,6 +144,13 @@ class Perception:
                 fix="choose another estimator, or ask for the clip again",
             )
         return geometry
+
+    def _poses(self, seen: Frames, numbers: I32, cloud: CloudSnapshot) -> KeyframePoses | None:
+        if not self._settings.check_poses:
+            return None
+        # The cloud that holds the clip itself would find each frame where it was asked for.
+        recovered = recover_path(seen, cloud=cloud, projector=self._projector)
+        return KeyframePoses(frames=numbers, recovered=recovered)
 
     def _points(self, seen: Frames, geometry: Geometry, moving: Bool, clip: int) -> Points:
         return points_of_geometry(seen, geometry, moving=moving, clip=clip, max_depth_m=self._settings.max_depth_m)

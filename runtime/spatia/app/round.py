@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from spatia.evaluation.pose_recovery import RecoveredPath
 from spatia.geom.camera import Cameras
 from spatia.memory.frames import ArchivedClip
-from spatia.records.arrays import F32, U8, Bool
+from spatia.records.arrays import F32, I32, U8, Bool
 from spatia.records.cloud import CloudSnapshot, Points, SightVotes
 from spatia.records.frames import Frames
 from spatia.records.generation import ClipLatents
@@ -37,6 +38,14 @@ class RoundOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KeyframePoses:
+    """Where keyframes were taken from, found in the memory as it was before the clip."""
+
+    frames: I32  # [K] positions among the clip's new frames
+    recovered: RecoveredPath  # K
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RoundResult:
     """What COMMIT merges. Arrays cover the new frames only."""
 
@@ -46,6 +55,7 @@ class RoundResult:
     coverage: float  # share of the new frames' pixels that the memory knew
     points: Points
     votes: SightVotes | None  # what the keyframes say of the points that were there; None where nothing was estimated
+    poses: KeyframePoses | None  # of the merged keyframes, found again; None where nobody asked
     latents: ClipLatents | None  # of the new frames, padding left out
     latent_points: LatentPoints | None
     frame_sha256: tuple[str, ...]  # of every new frame's raw RGB
