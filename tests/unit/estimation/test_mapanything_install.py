@@ -86,7 +86,7 @@ def test_none_named_says_how_to_get_one_and_how_to_name_it() -> None:
 def test_an_environment_that_is_not_there_is_made_where_it_was_named(tmp_path: Path) -> None:
     python = tmp_path / "of mine" / "bin" / "python"
     got = examine(python)
-    assert got.found == f"{python} cannot be started: No such file or directory"
+    assert got.found == f"{python} cannot be started: [Errno 2] No such file or directory: '{python}'"
     assert got.fix == install_words(python)
     assert install_lines(python)[0] == f"python3 -m venv '{tmp_path}/of mine'"
     assert install_lines(python)[1] == f"'{python}' -m pip install torch torchvision"

@@ -173,7 +173,7 @@ def test_last_words_and_how_it_ended_are_told(play: Play) -> None:
 @pytest.mark.parametrize(
     ("stage", "problem", "fix"),
     [
-        ("infer", "OutOfMemoryError: CUDA out of memory. Tried to allocate 3 GiB", "set minibatch: 1"),
+        ("infer", "OutOfMemoryError: CUDA out of memory. Tried to allocate 3 GiB", "fewer views"),
         ("load", "OSError: no such repository", "check that weights 'some/weights' and device 'auto' are there"),
         ("infer", "ValueError: something", "the next clip starts it again"),
     ],
@@ -200,4 +200,4 @@ def test_one_that_dies_between_two_clips_is_started_again(play: Play) -> None:
 def test_an_interpreter_that_is_gone_is_told(play: Play, tmp_path: Path) -> None:
     worker = play(LOADED)
     (tmp_path / "python").unlink()
-    assert "cannot be started: No such file or directory" in failure(worker).problem
+    assert "cannot be started: [Errno 2] No such file or directory" in failure(worker).problem

@@ -219,8 +219,9 @@ class Program:
         try:
             while (message := read_message(self._stdin)) is not None:
                 self._work.put(message)
-        finally:
-            os._exit(0)  # nobody is left to work for, even if the network is in the middle of something
+        except BaseException:  # noqa: BLE001 - without a listener this process would never end
+            traceback.print_exc()
+        os._exit(0)  # nobody is left to work for, even if the network is in the middle of something
 
     def _give_signs(self) -> None:
         pause = threading.Event()

@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 from dataclasses import dataclass
+from os.path import exists, expanduser
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +45,7 @@ def install_lines(python: Path | str = EXAMPLE, *, weights: str = WEIGHTS) -> tu
         f'{python} -m pip install "{SOURCE}"',
         f'{python} -c "{get_weights}"',
     )
-    if path.parent.name != "bin" or path.expanduser().exists():
+    if path.parent.name != "bin" or exists(expanduser(path)):
         return steps
     return (f"python3 -m venv {_quoted(path.parent.parent)}", *steps)
 
@@ -77,11 +78,11 @@ def examine(python: Path | str, *, weights: str = WEIGHTS) -> Installation:
 
     if not str(python):
         return missing("no interpreter is named for it", elsewhere=True)
-    command = [str(Path(python).expanduser()), str(CHILD), "examine"]
+    command = [expanduser(python), str(CHILD), "examine"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=ANSWER_WITHIN_S, stdin=subprocess.DEVNULL)
-    except OSError as problem:
-        return missing(f"{python} cannot be started: {problem.strerror}")
+    except (OSError, ValueError) as problem:
+        return missing(f"{python} cannot be started: {problem}")
     except subprocess.TimeoutExpired:
         return missing(f"{python} gave no answer within {ANSWER_WITHIN_S:g} s", elsewhere=True)
     try:

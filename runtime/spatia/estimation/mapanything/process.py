@@ -43,7 +43,7 @@ class Nonsense(Exception):  # noqa: N818 - as above
 
 
 class OtherProcess:
-    """Started on construction, which raises `OSError` when the command cannot be run."""
+    """Started on construction, which raises `OSError`, or `ValueError`, when the command cannot be run."""
 
     def __init__(self, command: Sequence[str]) -> None:
         """The number of the shared file's descriptor is appended to `command`."""
@@ -63,7 +63,7 @@ class OtherProcess:
                 start_new_session=True,  # Ctrl-C is ours to handle, and the whole group can be killed
                 pass_fds=(self._shared,),
             )
-        except OSError:
+        except BaseException:
             os.close(self._shared)
             raise
         self._streams = selectors.DefaultSelector()
@@ -86,19 +86,26 @@ class OtherProcess:
 
     def hear(self, *, timeout_s: float) -> list[Message]:
         """What has come, waiting for it no longer than that. Raises `ProcessEnded`, and `Nonsense`."""
-        for key, _ in self._streams.select(timeout_s):
-            data = os.read(key.fd, READ_BYTES)
-            if key.fileobj is self._process.stderr:
-                self._stderr_tail = (self._stderr_tail + data)[-MAX_STDERR_BYTES:]
-                if not data:
-                    self._streams.unregister(key.fileobj)
-            else:
-                self._unread += data
-                self._has_left = not data
+        self._read(timeout_s)
         messages = self._complete_messages()
         if self._has_left and not messages:
             raise ProcessEnded
         return messages
+
+    def _read(self, timeout_s: float) -> bool:
+        """Take what the streams hold; whether there was anything, if only their end."""
+        ready = self._streams.select(timeout_s) if self._streams.get_map() else []
+        for key, _ in ready:
+            data = os.read(key.fd, READ_BYTES)
+            is_stderr = key.fileobj is self._process.stderr
+            if is_stderr:
+                self._stderr_tail = (self._stderr_tail + data)[-MAX_STDERR_BYTES:]
+            else:
+                self._unread += data
+            if not data:
+                self._streams.unregister(key.fileobj)
+                self._has_left = self._has_left or not is_stderr
+        return bool(ready)
 
     def _complete_messages(self) -> list[Message]:
         messages = []
@@ -168,9 +175,8 @@ class OtherProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
         status = self._process.wait()
-        with contextlib.suppress(ProcessEnded, Nonsense):
-            while self._streams.get_map() and self._streams.select(LAST_BYTES_WITHIN_S):
-                self.hear(timeout_s=0)
+        while self._read(LAST_BYTES_WITHIN_S):
+            pass
         self._streams.close()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert stream is not None

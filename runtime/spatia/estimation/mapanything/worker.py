@@ -6,7 +6,7 @@ what happened; a caller that no longer waits (`Cancelled`) ends the process too,
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from os.path import expanduser
 
 from spatia.clock import Clock
 from spatia.errors import EstimationError
@@ -87,10 +87,10 @@ class MapAnythingWorker:
         if self._process is None:
             settings = self._settings
             try:
-                self._process = OtherProcess([str(Path(settings.python).expanduser()), str(CHILD)])
-            except OSError as problem:
+                self._process = OtherProcess([expanduser(settings.python), str(CHILD)])
+            except (OSError, ValueError) as problem:
                 raise EstimationError(
-                    f"{settings.python} cannot be started: {problem.strerror}",
+                    f"{settings.python} cannot be started: {problem}",
                     where=WHERE,
                     fix=install_words(settings.python, weights=settings.weights),
                 ) from None
@@ -121,7 +121,7 @@ class MapAnythingWorker:
             if now_s - start_s > within_s:
                 raise self._failed(
                     f"no answer within {within_s:g} s; it was at {stage!r}",
-                    fix="give it more time or fewer views, or another device",
+                    fix="fewer views (a larger estimation.keyframe_stride, rebuild: new), or a faster device",
                 )
             if now_s - sign_s > self._patience.silent_for_s:
                 raise self._failed(
@@ -134,7 +134,7 @@ class MapAnythingWorker:
         settings = self._settings
         stage, problem = str(message.get("stage")), str(message.get("problem"))
         if "out of memory" in problem.lower():
-            fix = "set minibatch: 1 and memory_efficient: true, give it fewer views, or another device"
+            fix = "fewer views (a larger estimation.keyframe_stride, rebuild: new), or another device"
         elif stage == "import":
             fix = install_words(settings.python, weights=settings.weights)
         elif stage == "load":
