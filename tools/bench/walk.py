@@ -81,7 +81,7 @@ def measured(rounds: int, size_px: tuple[int, int]) -> tuple[list[float], list[f
     source, clock, window = LiveSource(), WallClock(), OffScreen(size_px)
     idle: list[float] = []
     flying: list[float] = []
-    with TemporaryDirectory() as folder, Session(scene, source=source, live_wait_s=0.0) as session:
+    with TemporaryDirectory() as folder, Session(scene, source=source, live_wait_s=0.0, in_background=True) as session:
         walk = Walk(session, source, window, window, bindings=Bindings.of(), clock=clock, folder=Path(folder))
 
         def frame(into: list[float]) -> None:

@@ -3,10 +3,12 @@
 When the parent goes away, its end of our standard input closes and this process ends at once.
 """
 
+import contextlib
 import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 from spatia.generation.job import Event, StopSign, serve_jobs
@@ -21,9 +23,16 @@ def serve_standard_streams(build: Callable[[Spec], Generator]) -> None:
     """Serve the parent until it goes away. What the generator prints goes to standard error."""
     stdin = os.fdopen(os.dup(0), "rb")
     stdout = os.fdopen(os.dup(1), "wb")
+    _rank_the_session()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     serve(build, stdin=stdin, stdout=stdout)
+
+
+def _rank_the_session() -> None:
+    """Where Linux schedules by session, ours counts as much as the parent's, however nice this process is; say it."""
+    with contextlib.suppress(OSError):  # a system without
+        Path("/proc/self/autogroup").write_text(str(os.nice(0)), encoding="ascii")
 
 
 def serve(build: Callable[[Spec], Generator], *, stdin: IO[bytes], stdout: IO[bytes]) -> None:
