@@ -80,20 +80,23 @@ class Session:
         commit_ticks: Mapping[int, int] | None = None,
         source: OrderQueue | None = None,
         live_wait_s: float | None = None,
+        in_background: bool = False,
     ) -> None:
         """A store with commits is resumed. Raises `SpatiaError` for a world or a device that is not to be had.
 
         `while_waiting` hears of progress on the calling thread; `preview` sees each round on the production thread
         before it is committed. With `commit_ticks` (see `commit_ticks_of`) a replay commits when a live run did.
         `source` is what orders go through, a script by default; `live_wait_s` paces a live session that nothing else
-        paces, one tick of the walk by default.
+        paces, one tick of the walk by default. `in_background` workers yield the processor to the calling thread.
         """
         self._scene = scene
         if store is None:
             store = MemoryStore(
                 settings=scene_settings(scene), fingerprint=fingerprint(projector=scene.projection.projector)
             )
-        self._parts = build_parts(scene, store=store, clock=clock or WallClock(), preview=preview)
+        self._parts = build_parts(
+            scene, store=store, clock=clock or WallClock(), preview=preview, in_background=in_background
+        )
         self._keeper = self._parts.keeper
         self._source: OrderQueue = ScriptSource() if source is None else source
         self._app = App(journal=self._journal).add(Stage.POLL, self._set_out)

@@ -142,7 +142,7 @@ def walk_in_window(
         folder, store = world.open_store()
         painter = WindowPainter(window)
         try:
-            with Session(world.scene, store=store, source=source, live_wait_s=0.0) as session:
+            with Session(world.scene, store=store, source=source, live_wait_s=0.0, in_background=True) as session:
                 walk = Walk(
                     session,
                     source,
