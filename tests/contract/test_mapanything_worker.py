@@ -14,6 +14,7 @@ import pytest
 
 from spatia.clock import ManualClock, WallClock
 from spatia.errors import DeviceError, EstimationError
+from spatia.estimation.align import AlignedEstimator
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.mapanything.estimator import MapAnythingEstimator
 from spatia.estimation.mapanything.install import install_words
@@ -24,6 +25,7 @@ from spatia.records.cloud import Points, snapshot_of_points
 from spatia.records.frames import Frames
 from spatia.records.generation import Cancelled
 from spatia.records.geometry import Geometry, Report, Sighting
+from support.projectors import ForgetfulProjector
 from support.scenes import BallBeforeWall, frames_of, sideways
 
 STANDIN = Path(__file__).resolve().parents[1] / "support" / "mapanything_standin"
@@ -172,11 +174,17 @@ def test_what_its_mask_rejects_is_unknown_and_no_point_at_the_origin(estimator: 
 
 def test_its_scale_is_left_to_who_knows_the_memory_and_its_poses_are_only_noted(open_estimator: Open) -> None:
     frames = walk(4)
-    geometry = open_estimator("standin,scale=1.3,turn=0.1").estimate(Sighting.of(frames), cloud=CLOUD)
+    estimator = open_estimator("standin,scale=1.3,turn=0.1")
+    geometry = estimator.estimate(Sighting.of(frames), cloud=CLOUD)
     assert frames.depth_m is not None
     assert median_ratio(geometry, frames.depth_m) == pytest.approx(1.3, abs=1e-4)
     np.testing.assert_array_equal(geometry.cameras.world_from_camera, frames.cameras.world_from_camera)
     assert geometry.notes == ("mapanything: of 4 views; its own poses differ by up to 5.7 degrees and 0.05 m",)
+    forgotten = np.zeros((48, 64), dtype=np.bool_)
+    forgotten[:, 32:] = True
+    aligned = AlignedEstimator(estimator, ForgetfulProjector(SCENE, forgotten))
+    geometry = aligned.estimate(Sighting.of(frames), cloud=CLOUD)
+    assert median_ratio(geometry, frames.depth_m) == pytest.approx(1, abs=1e-3)
 
 
 def test_one_process_answers_every_clip_with_the_same_bytes_and_reports(

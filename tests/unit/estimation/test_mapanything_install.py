@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,15 @@ def test_an_environment_that_is_there_is_added_to_and_the_systems_own_is_left_al
     assert got.fix.splitlines()[1] == f"    {environment} -m pip install torch torchvision"
     system = played(tmp_path / "usr" / "bin", answering("3.12.1", mapanything=None, environment=False))
     assert examine(system).fix == install_words(EXAMPLE)
+
+
+def test_an_environment_is_asked_itself_and_not_the_interpreter_that_it_links_to(tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", symlinks=True, with_pip=False)
+    python = tmp_path / "env" / "bin" / "python"
+    assert python.is_symlink()
+    got = examine(python)
+    assert got.found == f"{python} lacks numpy, torch, mapanything"
+    assert got.fix == install_words(python)
 
 
 def test_one_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
