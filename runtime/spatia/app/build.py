@@ -11,6 +11,7 @@ from spatia.app.estimators import (
     check_estimation,
     keyframe_stride,
     single_view_estimator,
+    told_segmenter,
 )
 from spatia.app.keeper import RetrievalSettings, WorldKeeper
 from spatia.app.latent_keeper import LatentKeeper
@@ -18,7 +19,7 @@ from spatia.app.perception import PerceptionSettings
 from spatia.app.production import Production
 from spatia.app.registry import Spec, build_generator, check_files, check_generator, frames_with_depth
 from spatia.app.round import RoundResult
-from spatia.app.sources import open_world, reopened_world
+from spatia.app.sources import FirstLook, open_world, reopened_world
 from spatia.clock import Clock
 from spatia.generation.inline import InlineWorker
 from spatia.generation.process import process_worker
@@ -55,14 +56,9 @@ def build_parts(
     """
     check_files(scene.generation.generator.model_dump(mode="json"))
     first = next(store.log(), None)
-    if first is None:
-        opened = open_world(
-            scene,
-            with_content=True,
-            open_estimator=lambda: single_view_estimator(scene.estimation.estimator, clock=clock),
-        )
-    else:
-        opened = reopened_world(scene, first.payload)
+    opened = (
+        open_world(scene, look=_first_look(scene, clock)) if first is None else reopened_world(scene, first.payload)
+    )
     # A world goes on with the projector that it began with: another device may round otherwise.
     projector_name = scene.projection.projector if first is None else store.fingerprint["projector"]
     check_generator(scene.generation.generator.model_dump(mode="json"), truth=opened.truth)
@@ -113,6 +109,14 @@ def build_parts(
         intrinsics=opened.intrinsics,
         labels=opened.labels,
         start=opened.start,
+    )
+
+
+def _first_look(scene: Scene, clock: Clock) -> FirstLook:
+    estimation = scene.estimation
+    return FirstLook(
+        open_estimator=lambda: single_view_estimator(estimation.estimator, clock=clock),
+        open_segmenter=told_segmenter(estimation.segmenter),
     )
 
 

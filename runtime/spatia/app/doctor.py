@@ -133,9 +133,7 @@ def _perception() -> list[Finding]:
 
     other = examine(Path(EXAMPLE).expanduser())
     findings = [
-        Finding(
-            name="MapAnything", state="ok" if other.state == "ok" else "optional", found=other.found, fix=other.fix
-        )
+        Finding(name="MapAnything", state="ok" if other.state == "ok" else "optional", found=other.found, fix=other.fix)
     ]
     searches: dict[str, Callable[[], Path]] = {
         METRIC_WEIGHTS.rpartition("/")[2]: lambda: find_files(DepthModelSettings()).folder,

@@ -3,7 +3,7 @@
 What needs torch is imported when a scene asks for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,11 +71,23 @@ def build_estimator(
 
 def single_view_estimator(choice: chosen.EstimatorChoice, *, clock: Clock) -> SceneEstimator:
     """The one that gives depth to a photo. Raises `SceneError` where the scene's own cannot, with what could."""
-    if isinstance(choice, chosen.MapAnythingEstimator):
-        return _mapanything(choice, clock=clock)
-    if isinstance(choice, chosen.DepthModelEstimator):
-        return _depth_model(choice)
-    raise SceneError(
+    match choice:
+        case chosen.MapAnythingEstimator():
+            return _mapanything(choice, clock=clock)
+        case chosen.DepthModelEstimator():
+            return _depth_model(choice)
+        case _:
+            raise needs_depth(choice)
+
+
+def check_single_view(choice: chosen.EstimatorChoice) -> None:
+    """Raises as `single_view_estimator`, and opens nothing."""
+    if not isinstance(choice, chosen.MapAnythingEstimator | chosen.DepthModelEstimator):
+        raise needs_depth(choice)
+
+
+def needs_depth(choice: chosen.EstimatorChoice) -> SceneError:
+    return SceneError(
         f"a photo needs depth, and {choice.name} gives none to a single picture",
         where="estimation.estimator",
         fix=f"one of:\n{WAYS_TO_DEPTH}",
@@ -95,9 +107,18 @@ def build_segmenter(
         case chosen.MotionResidual():
             return MotionResidual(projector)
         case chosen.Sam2Segmenter():
-            settings = _sam2(choice, intrinsics)
-            automatic = None if choice.hints else MotionResidual(projector)
-            return Sam2Segmenter(settings, lambda: open_tracker(settings), automatic=automatic)
+            return _sam2_segmenter(choice, intrinsics, automatic=None if choice.hints else MotionResidual(projector))
+
+
+def told_segmenter(choice: chosen.SegmenterChoice) -> Callable[[Intrinsics], DynamicSegmenter] | None:
+    """For photographs: the one that has been told what moves, for a raster; None for those that infer it."""
+    match choice:
+        case chosen.GivenMask():
+            return lambda intrinsics: GivenMasks(_mask(choice.mask, intrinsics))
+        case chosen.Sam2Segmenter(hints=hints) if hints:
+            return lambda intrinsics: _sam2_segmenter(choice, intrinsics, automatic=None)
+        case _:
+            return None
 
 
 def check_estimation(estimation: chosen.Estimation, *, truth: TrueScene | None, intrinsics: Intrinsics) -> None:
@@ -161,6 +182,13 @@ def _python_of(choice: chosen.MapAnythingEstimator) -> str:
 
 def _gate(choice: chosen.Gate) -> Gate:
     return Gate(within=choice.within, least_share=choice.agree)
+
+
+def _sam2_segmenter(
+    choice: chosen.Sam2Segmenter, intrinsics: Intrinsics, *, automatic: DynamicSegmenter | None
+) -> Sam2Segmenter:
+    settings = _sam2(choice, intrinsics)
+    return Sam2Segmenter(settings, lambda: open_tracker(settings), automatic=automatic)
 
 
 def _sam2(choice: chosen.Sam2Segmenter, intrinsics: Intrinsics) -> Sam2Settings:

@@ -24,7 +24,7 @@ def convert(source: Path, target: Path) -> int:
 def write_scene_path(scene: Path, overrides: list[str], out: Path) -> int:
     """Returns the number of poses."""
     loaded = load_scene(scene, overrides, allow_outside=True)
-    start = open_world(loaded.scene, with_content=False).start
+    start = open_world(loaded.scene, look=None).start
     poses = np.concatenate(list(round_poses(loaded.scene, start=start, where=loaded.where)))
     _write(out, poses, fps=loaded.scene.fps)
     return len(poses)

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from spatia.app.estimators import check_estimation
+from spatia.app.estimators import check_estimation, check_single_view
 from spatia.app.registry import check_generator
 from spatia.app.run import round_poses
 from spatia.app.sources import open_world
 from spatia.errors import InputError
 from spatia.scene.load import load_scene
-from spatia.scene.schema import PhotoWorld, RgbdWorld
+from spatia.scene.schema import PhotoWorld
 from spatia.scene.schema_edits import to_edit
 from spatia.trajectory.rounds import plan_rounds
+from spatia.worlds.photo_case import read_photo_case
 
 TEMPLATE = """\
 # `spatia scene schema > scene.schema.json` writes the schema that editors complete from:
@@ -58,7 +59,9 @@ def describe(path: Path, overrides: list[str]) -> str:
     """
     loaded = load_scene(path, overrides, allow_outside=True)
     scene = loaded.scene
-    opened = open_world(scene, with_content=not isinstance(scene.world, RgbdWorld | PhotoWorld))
+    opened = open_world(scene, look=None)
+    if isinstance(scene.world, PhotoWorld) and read_photo_case(scene.world.path).depth_m is None:
+        check_single_view(scene.estimation.estimator)
     check_generator(scene.generation.generator.model_dump(mode="json"), truth=opened.truth)
     check_estimation(scene.estimation, truth=opened.truth, intrinsics=opened.intrinsics)
     rounds = list(round_poses(scene, start=opened.start, where=loaded.where))

@@ -5,7 +5,8 @@ Runs on the main thread, before the first tick.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from math import radians
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from spatia.errors import InputError, StoreError
+from spatia.estimation.convention import check_convention
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.given import GivenDepth
 from spatia.geom.camera import Cameras, Intrinsics
@@ -22,7 +24,7 @@ from spatia.memory.edits import History
 from spatia.records.arrays import F32, U8, Bool
 from spatia.records.cloud import INITIAL_CLIP
 from spatia.records.frames import Frames
-from spatia.records.geometry import Geometry, SceneEstimator, Sighting
+from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator, Sighting
 from spatia.records.truth import TrueScene
 from spatia.scene.build_paths import intrinsics_of, start_pose_of
 from spatia.scene.schema import Camera, Lens, PhotoWorld, PlyWorld, ProceduralWorld, RgbdWorld, SavedWorld, Scene
@@ -63,24 +65,30 @@ def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
     )
 
 
-def open_world(
-    scene: Scene, *, with_content: bool, open_estimator: Callable[[], SceneEstimator] | None = None
-) -> OpenedWorld:
-    """The world of a scene; without its content where only the start of the walk matters.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstLook:
+    """Who looks at a world's photographs before the walk."""
 
-    `open_estimator` gives depth to a photo that comes without, and is not asked for less than content.
+    open_estimator: Callable[[], SceneEstimator]  # gives depth to a photo that comes without
+    # Finds what moves, where the scene tells it what to look for: in photographs nothing contradicts a mover.
+    open_segmenter: Callable[[Intrinsics], DynamicSegmenter] | None
+
+
+def open_world(scene: Scene, *, look: FirstLook | None) -> OpenedWorld:
+    """The world of a scene; without its content, where there is no `look` and only the start of the walk matters.
+
     Raises `SpatiaError` for data that cannot be read, and for a photo whose depth cannot be had.
     """
     memory = PointMemory(voxel_m=scene.memory.rgb.voxel_m, max_points=scene.memory.rgb.max_points)
     match scene.world:
         case ProceduralWorld():
-            return _procedural(scene, scene.world, memory, with_content=with_content)
+            return _procedural(scene, scene.world, memory, with_content=look is not None)
         case RgbdWorld():
-            return _rgbd(scene, scene.world, memory, with_content=with_content)
+            return _rgbd(scene, scene.world, memory, look)
         case PlyWorld():
             return _ply(scene, scene.world, memory)
         case PhotoWorld():
-            return _photo(scene, scene.world, memory, open_estimator if with_content else None)
+            return _photo(scene, scene.world, memory, look)
         case SavedWorld():
             return _saved(scene, scene.world)
 
@@ -118,7 +126,7 @@ def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, *, wi
     )
 
 
-def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, *, with_content: bool) -> OpenedWorld:
+def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, look: FirstLook | None) -> OpenedWorld:
     folder = open_rgbd_folder(
         world.path,
         color_intrinsics=_lens(world.color_intrinsics),
@@ -133,40 +141,52 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, *, with_content: 
     intrinsics = walking_intrinsics(scene.camera, own=folder.color_intrinsics)
     poses = folder.poses[np.asarray(chosen)]
     start = start_pose_of(scene.camera.start) if scene.camera.start else poses[0]
-    if not with_content:
+    if look is None:
         return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
-    rgb: list[U8] = []
-    depth_m: list[F32] = []
-    for i in chosen:
-        frame = folder.read(i)
+    color, depth = folder.color_intrinsics, folder.depth_intrinsics
+    seen = [_seen_through(frame.rgb, frame.depth_m, color, depth, intrinsics) for frame in map(folder.read, chosen)]
+    frames = Frames(
+        rgb=np.stack([rgb for rgb, _ in seen]),
+        cameras=Cameras(world_from_camera=poses, intrinsics=intrinsics),
+        time_s=np.zeros(len(seen), dtype=np.float32),
+        depth_m=np.stack([depth_m for _, depth_m in seen]),
+    )
+    check_convention(frames, where=str(world.path), given_as="camera_to_world")
+    moving = _moving(frames, look)
+    for n, frame in enumerate(map(folder.read, chosen)):
         photo = Frames(
             rgb=frame.rgb[None],
-            cameras=Cameras(world_from_camera=folder.poses[i : i + 1], intrinsics=folder.color_intrinsics),
+            cameras=Cameras(world_from_camera=poses[n : n + 1], intrinsics=color),
             time_s=np.zeros(1, dtype=np.float32),
         )
-        measured = GivenDepth(frame.depth_m[None], depth_intrinsics=folder.depth_intrinsics)
-        geometry = measured.estimate(Sighting.of(photo), cloud=memory.snapshot())
-        memory.insert(points_of_geometry(photo, geometry, clip=INITIAL_CLIP, max_depth_m=scene.estimation.max_depth_m))
-        seen = _seen_through(frame.rgb, frame.depth_m, folder.color_intrinsics, folder.depth_intrinsics, intrinsics)
-        rgb.append(seen[0])
-        depth_m.append(seen[1])
-    frames = Frames(
-        rgb=np.stack(rgb),
-        cameras=Cameras(world_from_camera=poses, intrinsics=intrinsics),
-        time_s=np.zeros(len(rgb), dtype=np.float32),
-        depth_m=np.stack(depth_m),
+        measured = GivenDepth(frame.depth_m[None], depth_intrinsics=depth)
+        memory.insert(
+            points_of_geometry(
+                photo,
+                measured.estimate(Sighting.of(photo), cloud=memory.snapshot()),
+                moving=None if moving is None else _on_raster(moving[n], intrinsics, color)[None],
+                clip=INITIAL_CLIP,
+                max_depth_m=scene.estimation.max_depth_m,
+            )
+        )
+    return OpenedWorld(
+        memory=memory,
+        frames=_without(moving, frames),
+        moving=moving,
+        start=start,
+        intrinsics=intrinsics,
+        truth=None,
+        labels={},
     )
-    return OpenedWorld(memory=memory, frames=frames, start=start, intrinsics=intrinsics, truth=None, labels={})
 
 
-def _photo(
-    scene: Scene, world: PhotoWorld, memory: PointMemory, open_estimator: Callable[[], SceneEstimator] | None
-) -> OpenedWorld:
+def _photo(scene: Scene, world: PhotoWorld, memory: PointMemory, look: FirstLook | None) -> OpenedWorld:
     case = read_photo_case(world.path)
     camera = case.cameras[:1]
+    lens = camera.intrinsics
     start = start_pose_of(scene.camera.start) if scene.camera.start else camera.world_from_camera[0]
-    intrinsics = walking_intrinsics(scene.camera, own=camera.intrinsics)
-    if open_estimator is None:
+    intrinsics = walking_intrinsics(scene.camera, own=lens)
+    if look is None:
         return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
     photo = Frames(
         rgb=case.rgb[None],
@@ -174,34 +194,56 @@ def _photo(
         time_s=np.zeros(1, dtype=np.float32),
         depth_m=None if case.depth_m is None else case.depth_m[None],
     )
-    estimator = GivenDepth() if case.depth_m is not None else open_estimator()
-    try:
+    with closing(GivenDepth() if case.depth_m is not None else look.open_estimator()) as estimator:
         geometry = estimator.estimate(Sighting.of(photo), cloud=memory.snapshot())
-    finally:
-        estimator.close()
-    moving = np.zeros(case.rgb.shape[:2], dtype=np.bool_) if case.mask is None else case.mask
-    max_depth_m = scene.estimation.max_depth_m
-    memory.insert(points_of_geometry(photo, geometry, moving=moving[None], clip=INITIAL_CLIP, max_depth_m=max_depth_m))
-    rgb, depth_m = _seen_through(
-        case.rgb, geometry.depth_m[0], camera.intrinsics, geometry.cameras.intrinsics, intrinsics
-    )
-    moved, _ = _lookup(moving, intrinsics.rays_in_camera(), camera.intrinsics)
+    rgb, depth_m = _seen_through(case.rgb, geometry.depth_m[0], lens, geometry.cameras.intrinsics, intrinsics)
     frames = Frames(
         rgb=rgb[None],
         cameras=Cameras(world_from_camera=camera.world_from_camera, intrinsics=intrinsics),
         time_s=np.zeros(1, dtype=np.float32),
-        depth_m=np.where(moved, np.float32(0), depth_m)[None],
+        depth_m=depth_m[None],
     )
+    found = _moving(frames, look)
+    moving = np.zeros(case.rgb.shape[:2], dtype=np.bool_) if case.mask is None else case.mask
+    if found is not None:
+        moving = moving | _on_raster(found[0], intrinsics, lens)
+    walked = _on_raster(moving, lens, intrinsics)[None]
+    max_depth_m = scene.estimation.max_depth_m
+    memory.insert(points_of_geometry(photo, geometry, moving=moving[None], clip=INITIAL_CLIP, max_depth_m=max_depth_m))
     return OpenedWorld(
         memory=memory,
-        frames=frames,
-        moving=moved[None],
+        frames=_without(walked, frames),
+        moving=walked,
         start=start,
         intrinsics=intrinsics,
         truth=None,
         labels={},
         notes=geometry.notes,
     )
+
+
+def _moving(frames: Frames, look: FirstLook) -> Bool | None:
+    """[T, H, W] what the scene's segmenter finds in photographs with depth."""
+    if look.open_segmenter is None:
+        return None
+    assert frames.depth_m is not None
+    known = (frames.depth_m > 0).astype(np.float32)
+    geometry = Geometry(cameras=frames.cameras, depth_m=frames.depth_m, confidence=known)
+    with closing(look.open_segmenter(frames.cameras.intrinsics)) as segmenter:
+        return segmenter.segment(Sighting.of(frames), geometry, cloud=PointMemory().snapshot())
+
+
+def _without(moving: Bool | None, frames: Frames) -> Frames:
+    """The frames without the depth of what moves."""
+    if moving is None or frames.depth_m is None:
+        return frames
+    return replace(frames, depth_m=np.where(moving, np.float32(0), frames.depth_m))
+
+
+def _on_raster(mask: Bool, seen_by: Intrinsics, wanted: Intrinsics) -> Bool:
+    """A mask of one lens on the raster of another at the same place; False outside."""
+    values, inside = _lookup(mask, wanted.rays_in_camera(), seen_by)
+    return np.asarray(values & inside)
 
 
 def _ply(scene: Scene, world: PlyWorld, memory: PointMemory) -> OpenedWorld:
