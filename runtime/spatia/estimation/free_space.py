@@ -14,7 +14,18 @@ from spatia.estimation.segment import grown
 from spatia.geom.camera import Intrinsics
 from spatia.geom.pose import transform
 from spatia.records.arrays import F32, F64, I32, U8, Bool
-from spatia.records.cloud import MOST_VOTES, PAGE_POINTS, WEIGHT, CloudSnapshot, SightVotes, X, Y, Z
+from spatia.records.cloud import (
+    MOST_VOTES,
+    PAGE_POINTS,
+    WEIGHT,
+    CloudSnapshot,
+    Points,
+    SightVotes,
+    X,
+    Y,
+    Z,
+    snapshot_of_points,
+)
 from spatia.records.geometry import Geometry
 
 SHOWN_M, SHOWN_RATIO = 0.02, 0.02
@@ -62,6 +73,19 @@ def sight_votes(
         views=votes[at, SHOWN, slot],
         seen_through=votes[at, FREE, slot],
     )
+
+
+def undisputed(
+    points: Points, geometry: Geometry, *, moving: Bool | None = None, moving_lens: Intrinsics | None = None
+) -> Points:
+    """The points that no more keyframes look past than show: what flies or moved between them is left out.
+
+    `points` are those of the geometry, and the other arguments those of `sight_votes`.
+    """
+    votes = sight_votes(geometry, cloud=snapshot_of_points(points), moving=moving, moving_lens=moving_lens)
+    keep = np.ones(len(points), dtype=np.bool_)
+    keep[votes.rows[votes.seen_through > votes.views]] = False
+    return points[keep]
 
 
 def _moving_on(lens: Intrinsics, moving: Bool, moving_lens: Intrinsics | None) -> Bool:

@@ -3,7 +3,7 @@
 A pixel becomes a point when its depth is known and not beyond `max_depth_m`, nothing moves there, and it does not fly:
 sensors and networks smear a depth edge into pixels that hang between the two surfaces. Inverse depth is linear along
 the image of any plane, however slanted, so a pixel is taken to be at an edge where its inverse depth is far from the
-mean of its neighbours'.
+mean of its neighbours', or, where nothing is known on one side, from where two on the other side lead to.
 """
 
 from typing import Any
@@ -86,18 +86,18 @@ def _nothing() -> tuple[F32, F32, F32, I32]:
 
 
 @njit(cache=True, nogil=True)
-def _bends(z: float, before: float, after: float, edge_ratio: float) -> bool:
-    """Whether three depths in a row are those of an edge; unknown neighbours say nothing."""
-    return before > 0.0 and after > 0.0 and abs(z / before + z / after - 2.0) > edge_ratio
-
-
-@njit(cache=True, nogil=True)
-def _is_edge(depth_m: F32, y: int, x: int, edge_ratio: float) -> bool:
-    height, width = depth_m.shape
-    z = float(depth_m[y, x])
-    if 0 < x < width - 1 and _bends(z, depth_m[y, x - 1], depth_m[y, x + 1], edge_ratio):
-        return True
-    return 0 < y < height - 1 and _bends(z, depth_m[y - 1, x], depth_m[y + 1, x], edge_ratio)
+def _bends(line_m: F32, at: int, edge_ratio: float) -> bool:
+    """Whether a row or column of depths has an edge at a known pixel; too few known neighbours say nothing."""
+    z, end = float(line_m[at]), len(line_m)
+    before = float(line_m[at - 1]) if at > 0 else 0.0
+    after = float(line_m[at + 1]) if at < end - 1 else 0.0
+    if before > 0.0 and after > 0.0:
+        return abs(z / before + z / after - 2.0) > edge_ratio
+    step = 1 if after > 0.0 else -1
+    if not 0 <= at + 2 * step < end:
+        return False
+    near, next_but_one = float(line_m[at + step]), float(line_m[at + 2 * step])
+    return near > 0.0 and next_but_one > 0.0 and abs(1.0 + z / next_but_one - 2.0 * z / near) > edge_ratio
 
 
 @njit(cache=True, nogil=True)
@@ -138,7 +138,7 @@ def _fuse_frame(
                 v = color_lens[1] * ray_y + color_lens[3]
                 if not (u >= 0.0 and v >= 0.0 and u < color_width and v < color_height):
                     continue
-            if not still[int(v), int(u)] or _is_edge(depth_m, y, x, edge_ratio):
+            if not still[int(v), int(u)] or _bends(depth_m[y], x, edge_ratio) or _bends(depth_m[:, x], y, edge_ratio):
                 continue
             if same_raster:
                 for c in range(3):
@@ -190,9 +190,12 @@ def _reference_edges(z: F64, edge_ratio: float) -> Bool:
     edges = np.zeros(z.shape, dtype=np.bool_)
     inverse = 1 / np.where(z > 0, z, np.nan)  # comparisons with nan are False
     for axis in (1, 2):
-        rows = np.moveaxis(inverse, axis, 1)
-        bend = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])
-        np.moveaxis(edges, axis, 1)[:, 1:-1] |= bend > edge_ratio * rows[:, 1:-1]
+        line = np.pad(np.moveaxis(inverse, axis, 1), ((0, 0), (2, 2), (0, 0)), constant_values=np.nan)
+        rows = line[:, 2:-2]
+        bend = np.abs(line[:, 3:-1] - 2 * rows + line[:, 1:-3])
+        for side in (np.abs(rows - 2 * line[:, 3:-1] + line[:, 4:]), np.abs(rows - 2 * line[:, 1:-3] + line[:, :-4])):
+            bend = np.where(np.isnan(bend), side, bend)
+        np.moveaxis(edges, axis, 1)[:] |= bend > edge_ratio * rows
     return edges
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spatia.estimation.free_space import nearest_around, pages_in_view, reference_votes, sight_votes
+from spatia.estimation.free_space import nearest_around, pages_in_view, reference_votes, sight_votes, undisputed
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.records.arrays import F32, Bool
 from spatia.records.cloud import CloudSnapshot, Points, SightVotes, snapshot_of_points
@@ -121,3 +121,16 @@ def test_a_page_that_a_camera_may_see_is_in_view() -> None:
     seen: Bool = ((z > 0.05) & (z < 5) & (u >= 0) & (v >= 0) & (u < 64) & (v < 48)).any(axis=1)
     assert found[seen].all()
     assert found.sum() < 1.6 * seen.sum()
+
+
+def test_a_batch_keeps_what_no_more_keyframes_look_past_than_show() -> None:
+    depth_m = wall(count=3)
+    depth_m[0, 20:28, 28:36] = 1.5  # stands there in one of three keyframes
+    depth_m[1:, 5:15, 5:15] = 1.5  # and this in two
+    geometry = geometry_of(depth_m)
+    rays = geometry.cameras.intrinsics.rays_in_camera()
+    points = Points.of((rays * depth_m[..., None]).reshape(-1, 3), (0, 0, 0), labels=np.arange(depth_m.size))
+    kept = undisputed(points, geometry)
+    gone = np.setdiff1d(points.labels, kept.labels)
+    np.testing.assert_array_equal(gone, np.flatnonzero(depth_m[0] == 1.5))
+    assert len(undisputed(points[:0], geometry)) == 0

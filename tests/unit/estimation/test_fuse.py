@@ -107,6 +107,16 @@ def test_pixels_at_a_depth_edge_are_left_out() -> None:
     assert len(points) == 4 * (9 - 3)
 
 
+def test_a_pixel_that_flies_beside_a_hole_is_left_out_and_the_end_of_a_slant_is_kept() -> None:
+    slant = (1 / np.linspace(1.0, 0.4, 9)).astype(np.float32)
+    depth_m = np.tile(slant, (3, 4, 1))
+    depth_m[1, :, 5] += 0.3  # hangs behind the slant
+    depth_m[1:, :, 6:] = 0
+    frames = wall_frames(depth_m)
+    points = points_of_geometry(frames, geometry_of(depth_m, frames.cameras), clip=0)
+    assert len(points) == 4 * (9 + 4 + 6)  # with it goes the pixel that it makes look bent
+
+
 def test_a_floor_that_is_steeply_slanted_is_kept_whole() -> None:
     cameras = sideways(1)
     down = cameras.intrinsics.rays_in_camera()[None, ..., 1]
