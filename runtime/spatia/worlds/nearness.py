@@ -47,29 +47,39 @@ def from_frustum(x: float, y: float, z: float, below: float, half: float, above:
 
 
 @kernel
+def from_solid(solids: Solids, i: int, wx: float, wy: float, wz: float) -> float:
+    """Distance of a place in the world to the surface of solid i."""
+    r, size = solids.rotation[i], solids.size[i]
+    wx, wy, wz = wx - solids.center[i, 0], wy - solids.center[i, 1], wz - solids.center[i, 2]
+    x = r[0, 0] * wx + r[1, 0] * wy + r[2, 0] * wz
+    y = r[0, 1] * wx + r[1, 1] * wy + r[2, 1] * wz
+    z = r[0, 2] * wx + r[1, 2] * wy + r[2, 2] * wz
+    if solids.shape[i] == BOX:
+        return from_box(x, y, z, size[0], size[1], size[2])
+    if solids.shape[i] == ELLIPSOID:
+        return from_ellipsoid(x, y, z, size[0], size[1], size[2])
+    return from_frustum(x, y, z, size[0], size[1], size[2])
+
+
+@kernel
+def is_near(solids: Solids, x: float, y: float, z: float, within_m: float) -> bool:
+    node, end = 0, len(solids.node_skip) // 8  # the order of one octant is as good as another's
+    while node < end:
+        box = solids.node_box[node]
+        away = max(max(abs(x - box[0]) - box[3], abs(y - box[1]) - box[4]), abs(z - box[2]) - box[5])
+        if away > within_m:
+            node = solids.node_skip[node]
+            continue
+        for i in range(solids.node_first[node], solids.node_first[node] + solids.node_count[node]):
+            if from_solid(solids, i, x, y, z) <= within_m:
+                return True
+        node += 1
+    return False
+
+
+@kernel
 def mark_near(solids: Solids, positions: F64, within_m: float, near: Bool) -> None:
     """Sets `near` [N] where one of `positions` [N, 3] is at most `within_m` from a solid's surface."""
     for n in range(len(positions)):
-        for i in range(len(solids.shape)):
-            if near[n]:
-                break
-            beyond = 0.0
-            for axis in range(3):
-                low, high = solids.bounds[i, 0, axis], solids.bounds[i, 1, axis]
-                beyond = max(beyond, max(low - positions[n, axis], positions[n, axis] - high))
-            if beyond > within_m:
-                continue
-            r, size = solids.rotation[i], solids.size[i]
-            wx = positions[n, 0] - solids.center[i, 0]
-            wy = positions[n, 1] - solids.center[i, 1]
-            wz = positions[n, 2] - solids.center[i, 2]
-            x = r[0, 0] * wx + r[1, 0] * wy + r[2, 0] * wz
-            y = r[0, 1] * wx + r[1, 1] * wy + r[2, 1] * wz
-            z = r[0, 2] * wx + r[1, 2] * wy + r[2, 2] * wz
-            if solids.shape[i] == BOX:
-                away = from_box(x, y, z, size[0], size[1], size[2])
-            elif solids.shape[i] == ELLIPSOID:
-                away = from_ellipsoid(x, y, z, size[0], size[1], size[2])
-            else:
-                away = from_frustum(x, y, z, size[0], size[1], size[2])
-            near[n] = away <= within_m
+        if not near[n]:
+            near[n] = is_near(solids, positions[n, 0], positions[n, 1], positions[n, 2], within_m)
