@@ -1,6 +1,7 @@
 """What every projector must do, whichever way it draws."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import inverse, look_at
 from spatia.projection.choose import open_projector
 from spatia.projection.numpy_reference import NumpyProjector
-from spatia.records.cloud import CloudSnapshot, Points, snapshot_of_points
+from spatia.records.cloud import BLUE, CloudSnapshot, Points, snapshot_of_points
 from spatia.records.projection import Look, MetricSplat, Projection, Projector, ReleaseSplat
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "splat_a"
@@ -133,6 +134,18 @@ def test_pages_may_lie_anywhere_in_the_arena(projector: Projector) -> None:
         straight, moved = (projector.project(c, around(40, 30), look=look) for c in (cloud, shuffled))
         assert np.array_equal(straight.index, moved.index)
         assert np.array_equal(straight.rgb, moved.rgb)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_counters_beside_blue_are_no_part_of_the_colour(projector: Projector, look: Look) -> None:
+    cloud = surfaces()
+    counted = cloud.arena.copy()
+    counted[:, BLUE] |= np.random.default_rng(7).integers(0, 1 << 16, counted[:, BLUE].shape, dtype=np.uint32)
+    cameras = at_origin(pinhole(96, 64))
+    plain = projector.project(cloud, cameras, look=look)
+    found = projector.project(replace(cloud, arena=counted), cameras, look=look)
+    assert plain.rgb.any()
+    assert np.array_equal(found.rgb, plain.rgb)
 
 
 def test_a_point_falls_into_the_pixel_that_contains_it(projector: Projector) -> None:

@@ -30,7 +30,7 @@ from spatia.records.geometry import Geometry
 
 SHOWN_M, SHOWN_RATIO = 0.02, 0.02
 FREE_M, FREE_RATIO = 0.05, 0.05
-SURE = 0.5  # least confidence of a depth that takes part
+SURE = 0.5  # only depth of more confidence than this takes part: neither guesses nor what the memory itself knows
 MOVING_MARGIN_PX = 3  # masks end at the silhouette; its blur does not
 NEAR_M = 0.05
 
@@ -51,7 +51,7 @@ def sight_votes(
     nothing. Costs time in proportion to the points of the pages in view.
     """
     lens = geometry.cameras.intrinsics
-    known = np.isfinite(geometry.depth_m) & (geometry.confidence >= SURE)
+    known = np.isfinite(geometry.depth_m) & (geometry.confidence > SURE)
     depth_m = np.where(known, geometry.depth_m, np.float32(0))
     still_m = depth_m if moving is None else np.where(_moving_on(lens, moving, moving_lens), np.float32(0), depth_m)
     pinhole = np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])

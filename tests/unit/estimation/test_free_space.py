@@ -38,7 +38,7 @@ def test_a_point_on_the_surface_is_shown_one_before_it_is_seen_through_and_one_b
     assert table(votes) == {0: (2, 0), 1: (0, 2)}
 
 
-@pytest.mark.parametrize(("depth_m", "confidence"), [(0.0, 1.0), (np.nan, 1.0), (np.inf, 1.0), (3.0, 0.4)])
+@pytest.mark.parametrize(("depth_m", "confidence"), [(0.0, 1.0), (np.nan, 1.0), (np.inf, 1.0), (3.0, 0.5)])
 def test_unknown_and_doubtful_depth_says_nothing(depth_m: float, confidence: float) -> None:
     geometry = geometry_of(wall(at_m=depth_m), confidence=confidence)
     assert len(sight_votes(geometry, cloud=ahead(3.0, 1.5))) == 0
