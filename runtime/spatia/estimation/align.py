@@ -15,7 +15,7 @@ from spatia.errors import EstimateRejectedError, EstimationError
 from spatia.estimation.depth_fit import fitted
 from spatia.estimation.rigid_fit import rigid_fit
 from spatia.geom.camera import SAME_POSE, Cameras
-from spatia.geom.pose import F64
+from spatia.geom.pose import F64, inverse, transform
 from spatia.records.arrays import F32, Bool
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.geometry import Geometry, Report, SceneEstimator, Sighting, ignore
@@ -132,7 +132,8 @@ class AlignedEstimator:
             motion, scale = step @ motion, scale * factor
         self._checked(scale)
         turn_rad = acos(float(np.clip((np.trace(motion[:3, :3]) - 1) / 2, -1, 1)))
-        shift_m = float(np.linalg.norm((aligned.cameras.world_from_camera - before)[:, :3, 3], axis=1).max())
+        eyes = aligned.cameras.world_from_camera[:, :3, 3]
+        shift_m = float(np.linalg.norm(eyes - transform(inverse(motion), eyes), axis=1).max())
         note = f"scale {scale:.2f}, turn {degrees(turn_rad):.2f} degrees, shift {shift_m:.3f} m"
         most_m = self._gate.most_shift * float(np.median(aligned.depth_m[aligned.depth_m > 0]))
         if turn_rad > self._gate.most_turn_rad or shift_m > most_m:

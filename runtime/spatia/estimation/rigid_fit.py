@@ -16,7 +16,7 @@ NEAR_REACH = 0.03  # the same in the last rounds
 ROUNDS = 20
 MOST_POINTS = 20_000
 WINDOW_PX = 3  # to each side of a pixel
-PRIOR = 1e-3  # of the pixels' weight, in radians and in parts of the typical depth
+PRIOR = 0.03  # of the pixels' weight, on radians and on parts of the typical depth; much less lets clips slide
 
 
 def rigid_fit(
@@ -63,8 +63,8 @@ def rigid_fit(
         about = at[used] - center
         jacobian = np.concatenate([np.cross(about, push), push * typical_m, (z * plane)[:, None]], axis=1)
         say = trust[used] * (1 - (error / reach) ** 2) ** 2
-        prior = PRIOR * say.sum()
-        normal = jacobian.T @ (jacobian * say[:, None]) + prior * np.eye(7)
+        prior = PRIOR * say.sum() * np.array([1, 1, 1, 1, 1, 1, 0])
+        normal = jacobian.T @ (jacobian * say[:, None]) + np.diag(prior)
         step = np.linalg.solve(normal, -jacobian.T @ (say * error) - prior * total)
         total += step
         angle = float(np.linalg.norm(step[:3]))
