@@ -14,8 +14,8 @@ import numpy as np
 from spatia.errors import EstimateRejectedError, EstimationError
 from spatia.estimation.depth_fit import fitted
 from spatia.estimation.rigid_fit import rigid_fit
-from spatia.geom.camera import SAME_POSE, Cameras
-from spatia.geom.pose import F64, inverse, transform
+from spatia.geom.camera import Cameras
+from spatia.geom.pose import F64
 from spatia.records.arrays import F32, Bool
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.geometry import Geometry, Report, SceneEstimator, Sighting, ignore
@@ -56,7 +56,10 @@ class AlignedEstimator:
         moves: bool = False,
         gate: Gate | None = None,
     ) -> None:
-        """`moves`: the cameras of a clip are also moved, all as one rigid body, to where it agrees best."""
+        """`moves`: the cameras of a clip are also moved, all as one rigid body, to where it agrees best.
+
+        For frames that need not have been taken where they were asked for, as generated ones.
+        """
         if moves and unknown != "clip scale":
             raise ValueError(f"only a clip that shares one scale moves as one; got unknown={unknown!r}")
         self._inner = inner
@@ -87,7 +90,7 @@ class AlignedEstimator:
         elif self._unknown == "frame scale":
             aligned, note = self._frames_scaled(geometry, known_m, enough)
         else:
-            aligned, note = self._clip_aligned(geometry, known_m, sighting, memory)
+            aligned, note = self._clip_aligned(geometry, known_m, memory)
         if aligned.cameras is not geometry.cameras:
             known_m = memory.depth_m(aligned.cameras)
         note = f"{note}, {self._agreement(aligned, known_m)}"
@@ -111,29 +114,24 @@ class AlignedEstimator:
         for t in np.flatnonzero(enough):
             scales[t] = self._checked(_scale(geometry, known_m, overlap, slice(t, t + 1)))
         scales[~enough] = np.median(scales[enough])
-        depth_m = (geometry.depth_m * scales[:, None, None]).astype(np.float32)
         note = f"scales {scales.min():.2f} to {scales.max():.2f} against the memory"
-        return replace(geometry, depth_m=depth_m), note
+        return _scaled(geometry, scales[:, None, None]), note
 
-    def _clip_aligned(
-        self, geometry: Geometry, known_m: F32, sighting: Sighting, memory: "_Memory"
-    ) -> tuple[Geometry, str]:
-        before, given = (cameras.world_from_camera for cameras in (geometry.cameras, sighting.seen.cameras))
-        poses_too = bool(np.abs(before - given).max(initial=0) > SAME_POSE)  # estimated ones share the scale
+    def _clip_aligned(self, geometry: Geometry, known_m: F32, memory: "_Memory") -> tuple[Geometry, str]:
         scale = self._checked(_scale(geometry, known_m, _overlap(geometry, known_m), slice(None)))
-        aligned = _scaled(geometry, scale, poses_too=poses_too)
+        aligned = _scaled(geometry, scale)
         if not self._moves:
             return aligned, f"scale {scale:.2f} against the memory"
         motion = np.eye(4)
         for _ in range(ROUNDS):
             known_m = memory.depth_m(aligned.cameras)
             step, factor = rigid_fit(aligned.depth_m, aligned.confidence, aligned.cameras, known_m)
-            aligned = _moved(_scaled(aligned, factor, poses_too=poses_too), step)
+            aligned = _moved(_scaled(aligned, factor), step)
             motion, scale = step @ motion, scale * factor
         self._checked(scale)
         turn_rad = acos(float(np.clip((np.trace(motion[:3, :3]) - 1) / 2, -1, 1)))
-        eyes = aligned.cameras.world_from_camera[:, :3, 3]
-        shift_m = float(np.linalg.norm(eyes - transform(inverse(motion), eyes), axis=1).max())
+        shifts_m = (aligned.cameras.world_from_camera - geometry.cameras.world_from_camera)[:, :3, 3]
+        shift_m = float(np.linalg.norm(shifts_m, axis=1).max())
         note = f"scale {scale:.2f}, turn {degrees(turn_rad):.2f} degrees, shift {shift_m:.3f} m"
         most_m = self._gate.most_shift * float(np.median(aligned.depth_m[aligned.depth_m > 0]))
         if turn_rad > self._gate.most_turn_rad or shift_m > most_m:
@@ -231,14 +229,8 @@ def _affine_aligned(geometry: Geometry, known_m: F32, enough: Bool) -> Geometry:
     return replace(geometry, depth_m=depth_m, confidence=np.where(depth_m > 0, geometry.confidence, np.float32(0)))
 
 
-def _scaled(geometry: Geometry, scale: float, *, poses_too: bool) -> Geometry:
-    """Depth times `scale`; where the poses were estimated with it, their distances from the first one as well."""
-    cameras = geometry.cameras
-    if poses_too:
-        poses = cameras.world_from_camera.copy()
-        poses[:, :3, 3] = poses[0, :3, 3] + scale * (poses[:, :3, 3] - poses[0, :3, 3])
-        cameras = Cameras(world_from_camera=poses, intrinsics=cameras.intrinsics)
-    return replace(geometry, depth_m=(geometry.depth_m * scale).astype(np.float32), cameras=cameras)
+def _scaled(geometry: Geometry, scale: float | F64) -> Geometry:
+    return replace(geometry, depth_m=(geometry.depth_m * scale).astype(np.float32))
 
 
 def _moved(geometry: Geometry, motion: F64) -> Geometry:

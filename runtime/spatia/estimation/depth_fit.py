@@ -67,7 +67,7 @@ def _best(guesses: F64, known: F64, seen: F64, weight: F64) -> tuple[float, floa
     scores = np.empty(len(guesses))
     for i, (scale, offset) in enumerate(guesses):
         ratio = (scale * seen + offset) / known  # below 1 behind what is known
-        scores[i] = weight @ ((np.abs(ratio - 1) < TOLERANCE) * 1.0 - (ratio <= 1 - TOLERANCE))
+        scores[i] = weight[np.abs(ratio - 1) < TOLERANCE].sum() - weight[ratio <= 1 - TOLERANCE].sum()
     scale, offset = guesses[np.argmax(scores)]
     return float(scale), float(offset)
 

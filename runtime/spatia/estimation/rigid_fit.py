@@ -64,8 +64,9 @@ def rigid_fit(
         jacobian = np.concatenate([np.cross(about, push), push * typical_m, (z * plane)[:, None]], axis=1)
         say = trust[used] * (1 - (error / reach) ** 2) ** 2
         prior = PRIOR * say.sum() * np.array([1, 1, 1, 1, 1, 1, 0])
-        normal = jacobian.T @ (jacobian * say[:, None]) + np.diag(prior)
-        step = np.linalg.solve(normal, -jacobian.T @ (say * error) - prior * total)
+        # einsum, for a matrix product's sums depend on how many threads there are.
+        normal = np.einsum("ni,nj->ij", jacobian * say[:, None], jacobian) + np.diag(prior)
+        step = np.linalg.solve(normal, -np.einsum("n,ni->i", say * error, jacobian) - prior * total)
         total += step
         angle = float(np.linalg.norm(step[:3]))
         turn = rotation_about(step[:3], angle) if angle > 0 else np.eye(3)

@@ -170,18 +170,6 @@ def test_a_clip_that_would_have_to_move_far_is_rejected() -> None:
         aligned(lambda g: drift(g, turn_rad=0.12), moves=True)
 
 
-def test_estimated_poses_take_part_in_the_scale() -> None:
-    def smaller(geometry: Geometry) -> Geometry:
-        poses = geometry.cameras.world_from_camera.copy()
-        poses[:, :3, 3] /= 1.5
-        cameras = Cameras(world_from_camera=poses, intrinsics=geometry.cameras.intrinsics)
-        return replace(geometry, cameras=cameras, depth_m=(geometry.depth_m / np.float32(1.5)).astype(np.float32))
-
-    geometry = aligned(smaller)
-    expected = FRAMES.cameras.world_from_camera
-    np.testing.assert_allclose(geometry.cameras.world_from_camera, expected, atol=2e-3)
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
 def test_depth_that_is_no_depth_is_an_error(value: float) -> None:
     def spoil(z: F32) -> F32:
