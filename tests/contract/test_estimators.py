@@ -7,6 +7,7 @@ from spatia.errors import InputError
 from spatia.estimation.completion import CompletionEstimator
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.given import GivenDepth
+from spatia.estimation.motion_residual import MotionResidual
 from spatia.estimation.oracle import OracleEstimator, OracleSegmenter
 from spatia.estimation.segment import NoSegmenter
 from spatia.geom.camera import Intrinsics
@@ -94,7 +95,9 @@ def test_the_oracle_names_objects_and_movers() -> None:
     np.testing.assert_array_equal(mask, geometry.label == BALL)
 
 
-@pytest.mark.parametrize("segmenter", [NoSegmenter(), OracleSegmenter(SCENE)], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "segmenter", [NoSegmenter(), OracleSegmenter(SCENE), MotionResidual(forgetful())], ids=lambda s: s.name
+)
 def test_nothing_moves_in_a_still_scene(segmenter: DynamicSegmenter) -> None:
     sighting = Sighting.of(walk())
     mask = segmenter.segment(sighting, OracleEstimator(SCENE).estimate(sighting, cloud=CLOUD), cloud=CLOUD)

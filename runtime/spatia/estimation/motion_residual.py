@@ -39,7 +39,7 @@ class MotionSettings:
 
     seen_through: int = 2  # keyframes or earlier frames, at least
     through_share: float = 0.25  # of the views that saw through a place or support it, at least
-    differs: int = 3  # views in which the place has another colour, was seen through, or is behind what is known
+    differs: int = 3  # views that show another colour there, saw through it, or know something behind it; at least
     differs_share: float = 0.6  # of all views that say anything, at least
     depth_tolerance: float = 0.03  # of the depth; what estimated depth is off by, and more
     color_tolerance: float = 36.0  # of 255, in the channel that differs most from all colours around the pixel
