@@ -59,15 +59,15 @@ class MotionResidual:
         self._settings = settings or MotionSettings()
 
     def segment(self, sighting: Sighting, geometry: Geometry, *, cloud: CloudSnapshot, report: Report = ignore) -> Bool:
-        """`geometry` has the frames' own raster."""
-        frames, settings = sighting.seen, self._settings
-        if geometry.cameras.intrinsics != frames.cameras.intrinsics:
+        """`geometry` has the frames' own raster; its poses are believed."""
+        frames, cameras, settings = sighting.seen, geometry.cameras, self._settings
+        if cameras.intrinsics != frames.cameras.intrinsics:
             raise ValueError("geometry must be on the raster of the frames")
         views = views_of(sighting, geometry)
         moving = np.zeros(frames.rgb.shape[:3], dtype=np.bool_)
         for k in range(len(frames)):
             report(k, len(frames))
-            known = self._projector.project(cloud, frames.cameras[k : k + 1], look=MetricSplat(radius_m=cloud.voxel_m))
+            known = self._projector.project(cloud, cameras[k : k + 1], look=MetricSplat(radius_m=cloud.voxel_m))
             moving[k] = cleaned(decided(votes(k, views, known, settings), settings), settings)
         return grown(moving, margin_px=settings.margin_px)
 
@@ -106,7 +106,7 @@ def views_of(sighting: Sighting, geometry: Geometry) -> Views:
         darkest=darkest,
         brightest=brightest,
         mute=np.concatenate([np.zeros(frames.rgb.shape[:3], dtype=np.bool_), sighting.context_moving]),
-        world_from_camera=np.concatenate([frames.cameras.world_from_camera, context.cameras.world_from_camera]),
+        world_from_camera=np.concatenate([geometry.cameras.world_from_camera, context.cameras.world_from_camera]),
         lens=np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px]),
     )
 
