@@ -1,4 +1,4 @@
-"""Rigid alignment of coloured points with a picture: one step of Gauss-Newton on brightness. Pure, any thread.
+"""Rigid alignment of points of known brightness with a picture, by Gauss-Newton steps. Pure, any thread.
 
 The unknowns are a small motion of the points in camera space, applied after the motion found so far, and the gain and
 bias of exposure: ``picture(project(exp(twist) @ points)) = gain * luma + bias``. Linearised with the picture's own
@@ -10,6 +10,7 @@ and Cremers, "Robust odometry estimation for RGB-D cameras", 2013, of which this
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from spatia.geom.camera import Intrinsics
@@ -23,6 +24,8 @@ LEAST_POINTS = 50
 MOST_STEPS = 15
 SETTLED_PX = 0.02  # a step that moves the picture by less is the last
 FINEST_SPREAD = 1.0  # brightness is known to whole numbers
+FARTHEST_TURN_RAD = np.pi / 18
+LEAST_OVERLAP = 0.4  # of the points, in a turned picture
 DAMPING = 1e-6  # of each diagonal element: keeps a plain view's matrix solvable
 
 
@@ -47,12 +50,11 @@ class Alignment:
     settled: bool = False  # False: still moving when the steps were used up, or nothing left to fit
 
 
-def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, exposure: Exposure) -> Alignment:
+def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, start: F64, exposure: Exposure) -> Alignment:
     """Move points [M, 3], as a camera sees them, until their brightness [M] fits a picture [H, W]."""
-    focal = np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])
+    focal = lens_numbers(lens)
     shades = with_gradients(picture)
-    pose: F64 = np.eye(4)
-    gain, bias = exposure.gain, exposure.bias
+    pose, gain, bias = start, exposure.gain, exposure.bias
     if len(points) < LEAST_POINTS:
         return Alignment(exposure=exposure)
     depth_m = float(np.median(points[:, 2]))
@@ -65,10 +67,13 @@ def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, exposure: E
             return Alignment(exposure=exposure)
         spread = max(FINEST_SPREAD, 1.4826 * float(np.median(np.abs(residual[shown]))))
         matrix, right_side = normal_equations(points, luma, shades, focal, pose, gain, bias, spread)
-        step: F64 = np.linalg.solve(matrix + DAMPING * np.diag(np.diag(matrix) + DAMPING), right_side)
+        step = np.linalg.solve(matrix + DAMPING * np.diag(np.diag(matrix) + DAMPING), right_side)
+        moved_px = float(np.abs(step[:6] * in_px).max())
+        if not moved_px < lens.width_px:  # it is lost
+            return Alignment(exposure=exposure)
         pose = np.asarray(motion(step[:6]) @ pose, dtype=np.float64)
         gain, bias = gain + float(step[6]), bias + float(step[7])
-        settled = float(np.abs(step[:6] * in_px).max()) < SETTLED_PX
+        settled = moved_px < SETTLED_PX
         if settled:
             break
     known = matrix[:6, :6] / np.outer(in_px, in_px) / spread**2
@@ -82,11 +87,41 @@ def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, exposure: E
     )
 
 
+def best_turn(points: F32, luma: F32, picture: F32, lens: Intrinsics) -> F64:
+    """The start [4, 4] for `align` among turns of the camera within 10 degrees whose residuals spread least.
+
+    Seen from afar a misplaced camera is mostly a turned one; on a coarse picture all turns are tried in a millisecond.
+    """
+    focal, shades = lens_numbers(lens), with_gradients(picture)
+    least, best = np.inf, np.eye(4)
+    if len(points) < LEAST_POINTS:
+        return best
+    gain = float(np.std(picture)) / max(float(np.std(luma)), 1e-6)
+    for pitch_rad in np.linspace(-FARTHEST_TURN_RAD, FARTHEST_TURN_RAD, 5):
+        for yaw_rad in np.linspace(-FARTHEST_TURN_RAD, FARTHEST_TURN_RAD, 7):
+            turn = motion(np.array([0, 0, 0, pitch_rad, yaw_rad, 0]))
+            residual = residuals(points, luma, shades, focal, turn, gain, 0.0)
+            shown = residual[np.isfinite(residual)]
+            if len(shown) < LEAST_OVERLAP * len(points):
+                continue
+            spread = float(np.median(np.abs(shown - np.median(shown))))
+            if spread < least:
+                least, best = spread, turn
+    return best
+
+
 def _correlation(residual: F32, luma: F32, *, exposure: Exposure, spread: float) -> float:
     weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + (residual / spread) ** 2)
-    predicted = exposure.gain * luma + exposure.bias
-    (a, ab), (_, b) = np.cov(predicted, predicted + residual, aweights=weight)
-    return float(ab / np.sqrt(a * b)) if min(a, b) > 0 else 0.0
+    points = exposure.gain * luma + exposure.bias
+    picture = points + residual
+    points, picture = (shade - np.average(shade, weights=weight) for shade in (points, picture))
+    scale = float(np.sqrt(np.sum(weight * points**2) * np.sum(weight * picture**2)))
+    return float(np.sum(weight * points * picture)) / scale if scale > 0 else 0.0
+
+
+def lens_numbers(lens: Intrinsics) -> F64:
+    """[4]: a lens as the kernels take it."""
+    return np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])
 
 
 def with_gradients(luma: F32) -> F32:
@@ -184,7 +219,7 @@ def normal_equations(
     return matrix, right_side
 
 
-def motion(twist: F64) -> F64:
+def motion(twist: npt.NDArray[np.floating]) -> F64:
     """[4, 4] of a small translation in metres and rotation in radians, [6]; the rotation is exact."""
     angle_rad = float(np.linalg.norm(twist[3:]))
     rotation = rotation_about(twist[3:], angle_rad) if angle_rad > 0 else np.eye(3)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatia.evaluation.alignment import Exposure, align
+from spatia.evaluation.alignment import Exposure, align, best_turn
 from spatia.evaluation.visible import at_level, halved, luma_of, visible_points
 from spatia.geom.camera import Intrinsics
 from spatia.geom.pose import F64, check_poses, inverse
@@ -21,8 +21,8 @@ from spatia.records.projection import Projector
 WIDEST_PX = 400  # larger pictures are halved first: what they show beyond that moves the answer by a millimetre
 COARSEST_SIDE_PX = 10
 LEAST_COVERED = 0.2  # of the frame, from where it was found to be taken
-LEAST_CORRELATION = 0.7  # between the points' brightness and the frame's
-MOST_DEVIATION_PX = 0.02  # of the least certain motion, were the residuals independent; see `Alignment`
+LEAST_CORRELATION = 0.92  # between the points' brightness and the frame's
+MOST_DEVIATION_PX = 0.1  # of `Alignment.deviation_px`: beyond it errors reach half a degree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,7 +32,7 @@ class RecoveredPose:
     world_from_camera: F64  # [4, 4]
     residual: float  # robust deviation of brightness in 0..255 between the cloud and the frame, exposure made equal
     covered_share: float  # of the frame's pixels that the cloud shows from there
-    converged: bool  # False: the pose is a last attempt and no measurement
+    converged: bool  # False: it was not found, and the pose is the guess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,26 +67,32 @@ def recover_pose(
     It has not converged where less than a fifth of the frame is covered, where what is covered is too plain to say, or
     where cloud and frame do not look alike in the end. Raises `ValueError` for a frame of another size than the lens.
     """
-    pose = check_poses(guess, name="guess")
-    if pose.shape != (4, 4):
-        raise ValueError(f"guess must have shape (4, 4); got {pose.shape}")
+    guess = check_poses(guess, name="guess")
+    if guess.shape != (4, 4):
+        raise ValueError(f"guess must have shape (4, 4); got {guess.shape}")
     pyramid, lens = _pyramid(frozen(rgb, "rgb", np.uint8, (intrinsics.height_px, intrinsics.width_px, 3)), intrinsics)
-    exposure = Exposure()
+    pose, exposure = guess, Exposure()
     for level in reversed(range(len(pyramid))):
         seen = visible_points(cloud, projector, world_from_camera=pose, lens=lens, level=level)
-        found = align(seen.in_camera, seen.luma, pyramid[level], at_level(lens, level), exposure=exposure)
+        picture, camera = pyramid[level], at_level(lens, level)
+        coarsest = level == len(pyramid) - 1
+        start = best_turn(seen.in_camera, seen.luma, picture, camera) if coarsest else np.eye(4)
+        found = align(seen.in_camera, seen.luma, picture, camera, start=start, exposure=exposure)
         pose = pose @ inverse(found.camera_from_points)
         exposure = found.exposure
+        if np.isinf(found.spread):
+            break
+    converged = (
+        found.settled
+        and seen.covered_share >= LEAST_COVERED
+        and found.correlation >= LEAST_CORRELATION
+        and found.deviation_px <= MOST_DEVIATION_PX
+    )
     return RecoveredPose(
-        world_from_camera=pose,
+        world_from_camera=pose if converged else guess,
         residual=found.spread,
         covered_share=seen.covered_share,
-        converged=(
-            found.settled
-            and seen.covered_share >= LEAST_COVERED
-            and found.correlation >= LEAST_CORRELATION
-            and found.deviation_px <= MOST_DEVIATION_PX
-        ),
+        converged=converged,
     )
 
 

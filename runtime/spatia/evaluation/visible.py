@@ -18,6 +18,7 @@ from spatia.records.projection import MetricSplat, Projector
 
 DISC_VOXELS = 0.75  # the discs of neighbours in a plane just overlap along the diagonal: nothing behind peeps through
 FINER_LEVELS = 2  # a level is projected this much finer and averaged, as pixels of a picture are
+MOST_POINTS = 20_000  # more would cost time and tell little
 LEAST_SHARE = 0.5  # of the four cells around a point that must be covered
 
 
@@ -43,7 +44,8 @@ def visible_points(
     luma = luma_of(projection.rgb[0])
     cell_px = 1 << finer
     row, column = np.nonzero(known[cell_px // 2 :: cell_px, cell_px // 2 :: cell_px])
-    row, column = row * cell_px + cell_px // 2, column * cell_px + cell_px // 2
+    thin = slice(None, None, 1 + len(row) // MOST_POINTS)
+    row, column = row[thin] * cell_px + cell_px // 2, column[thin] * cell_px + cell_px // 2
     values = luma[row, column]
     if finer:
         total, share = luma * known, known.astype(np.float32)
