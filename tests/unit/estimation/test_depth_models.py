@@ -180,10 +180,14 @@ def test_weights_that_are_not_finite_are_an_error(folders: dict[str, Path], tmp_
 
 
 def test_along_a_depth_edge_nothing_is_known() -> None:
-    inverse = torch.full((8, 12), 0.25)
-    inverse[:, 6:] = 0.5
-    assert edges(inverse).any(dim=0).tolist() == [x in (4, 5, 6, 7) for x in range(12)]
-    slanted = torch.linspace(0.1, 1.0, 12).expand(8, 12).contiguous()
+    inverse = torch.full((20, 40), 0.25)
+    inverse[:, 20:] = 0.5
+    assert edges(inverse).any(dim=0).tolist() == [15 <= x < 25 for x in range(40)]
+    assert edges(inverse.T).any(dim=1).tolist() == [15 <= x < 25 for x in range(40)]
+    smeared = inverse.clone()
+    smeared[:, 17:23] = torch.linspace(0.25, 0.5, 6)
+    assert edges(smeared)[:, 17:23].all()
+    slanted = torch.linspace(0.1, 1.0, 40).expand(20, 40).contiguous()
     assert not edges(slanted).any()
 
 

@@ -21,7 +21,9 @@ from spatia.records.cloud import CloudSnapshot
 from spatia.records.geometry import Geometry, Report, Sighting, ignore
 
 CONFIDENCE = 0.5  # of what was guessed from one picture, beside 1 for what was measured
-EDGE = 0.05  # second difference of inverse depth, as a part of it
+EDGE = 0.08  # second difference of inverse depth, as a part of it
+REACH_PX = 3  # to both sides of it, and
+MARGIN_PX = 2  # around: networks smear an edge over several pixels of their raster
 NEARLY_ZERO = 0.1  # of the middle inverse depth: below, an edge is measured against this
 SKY = 0.95  # of the farthest answer: metric networks put there what they cannot place
 
@@ -96,12 +98,15 @@ class DepthModelEstimator:
 
 def edges(inverse: torch.Tensor) -> torch.Tensor:
     """[h, w] True at depth edges and beside them; inverse depth [h, w] is linear on planes, however slanted."""
-    middle = inverse[inverse > 0].median() if bool((inverse > 0).any()) else inverse.new_zeros(())
+    known = inverse[inverse > 0]
+    least = NEARLY_ZERO * float(known.median()) if known.numel() else 0.0
     bend = torch.zeros_like(inverse)
-    bend[1:-1] = (inverse[2:] - 2 * inverse[1:-1] + inverse[:-2]).abs()
-    bend[:, 1:-1] = torch.maximum(bend[:, 1:-1], (inverse[:, 2:] - 2 * inverse[:, 1:-1] + inverse[:, :-2]).abs())
-    sharp = (bend > EDGE * inverse.clamp(min=float(NEARLY_ZERO * middle))).float()
-    return max_pool2d(sharp[None, None], 3, stride=1, padding=1)[0, 0] > 0
+    for rows, bends in ((inverse, bend), (inverse.T, bend.T)):
+        second = rows[2 * REACH_PX :] - 2 * rows[REACH_PX:-REACH_PX] + rows[: -2 * REACH_PX]
+        inner = bends[REACH_PX:-REACH_PX]
+        inner.copy_(torch.maximum(inner, second.abs()))
+    sharp = (bend > EDGE * inverse.clamp(min=least)).float()
+    return max_pool2d(sharp[None, None], 2 * MARGIN_PX + 1, stride=1, padding=MARGIN_PX)[0, 0] > 0
 
 
 def _loaded(files: DepthFiles) -> Any:
