@@ -10,13 +10,14 @@ thin say nothing.
 import numpy as np
 from numba import njit
 
+from spatia.estimation.fuse import MOVING_MARGIN_PX
 from spatia.estimation.segment import grown
 from spatia.geom.camera import Intrinsics
 from spatia.geom.pose import transform
 from spatia.records.arrays import F32, F64, I32, U8, Bool
 from spatia.records.cloud import (
-    MOST_VOTES,
     PAGE_POINTS,
+    VOTES_MASK,
     WEIGHT,
     CloudSnapshot,
     Points,
@@ -31,7 +32,6 @@ from spatia.records.geometry import Geometry
 SHOWN_M, SHOWN_RATIO = 0.02, 0.02
 FREE_M, FREE_RATIO = 0.05, 0.05
 SURE = 0.5  # only depth of more confidence than this takes part: neither guesses nor what the memory itself knows
-MOVING_MARGIN_PX = 3  # masks end at the silhouette; its blur does not
 NEAR_M = 0.05
 
 SHOWN, FREE = range(2)
@@ -167,9 +167,9 @@ def _cast(
                 continue
             measured = still_m[int(v), int(u)]
             if measured > 0.0 and abs(depth - measured) <= SHOWN_M + SHOWN_RATIO * depth:
-                counts[SHOWN, slot] += counts[SHOWN, slot] < MOST_VOTES
+                counts[SHOWN, slot] += counts[SHOWN, slot] < VOTES_MASK
             elif free_m[int(v), int(u)] > depth + FREE_M + FREE_RATIO * depth:
-                counts[FREE, slot] += counts[FREE, slot] < MOST_VOTES
+                counts[FREE, slot] += counts[FREE, slot] < VOTES_MASK
 
 
 def reference_votes(positions_m: F32, depth_m: F32, still_m: F32, camera_from_world: F64, lens: Intrinsics) -> Bool:

@@ -25,8 +25,8 @@ from spatia.records.arrays import F32, I32, U32, Bool
 from spatia.records.cloud import (
     BLUE,
     FIELDS,
-    MOST_VOTES,
     PAGE_POINTS,
+    PLACED,
     VIEWS_SHIFT,
     WEIGHT,
     CloudSnapshot,
@@ -212,7 +212,7 @@ class PointMemory:
         """Removal and insertion as one change with one patch. Without a count, the voxels that were added to count."""
         before = self.snapshot()  # copy-on-write keeps the old words for the patch
         result, entered = self._exchange(removed, added)
-        self._arena.words[self._physical(entered), BLUE, entered % PAGE_POINTS] |= np.uint32(MOST_VOTES << VIEWS_SHIFT)
+        self._arena.words[self._physical(entered), BLUE, entered % PAGE_POINTS] |= np.uint32(PLACED << VIEWS_SHIFT)
         rows = np.union1d(removed, entered).astype(np.int32)
         after_words = self._words_at(rows)
         before_words = after_words.copy()

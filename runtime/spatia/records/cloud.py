@@ -15,8 +15,8 @@ Colours keep 8 bits of fraction so that a running mean over many sightings does 
 
 The weight is the confidence of a point: the sum of the confidences with which it was sighted, each divided by the
 square of the distance, up to a cap. The counters say how later keyframes agreed: `views` counts those that showed a
-surface at the point, the one that brought it included, and `seen through` those that looked past it at something
-farther away. Both stop at 255. What a person has placed has 255 views: no sighting takes it away.
+surface at the point, the one that brought it included, up to 254, and `seen through` those that looked past it at
+something farther away, up to 255. A point with 255 views was placed by a person, and no sighting takes it away.
 
 The arena belongs to the memory, which never writes a page that a living snapshot can see; a snapshot costs a copy
 of the page table alone. A point's *row* is ``page position * 1024 + slot``: it never changes while the point lives.
@@ -34,7 +34,9 @@ FIELDS = 8
 X, Y, Z, RED_GREEN, BLUE, WEIGHT, CLIP, LABEL = range(FIELDS)
 
 VIEWS_SHIFT = 8  # of `views` in the BLUE word; `seen through` is below it
-MOST_VOTES = 255
+VOTES_MASK = 255
+MOST_VIEWS = 254
+PLACED = 255  # stands for the views of what a person has placed
 
 INITIAL_CLIP = -1
 EDIT_CLIP = -2
@@ -142,12 +144,12 @@ class CloudSnapshot:
         return unpack_colors(words[0], words[1])
 
     def views(self) -> U8:
-        """[row_count] how many keyframes have shown each point, 255 for that many or more; a copy."""
-        return ((self.field_i32(BLUE) >> VIEWS_SHIFT) & MOST_VOTES).astype(np.uint8)
+        """[row_count] how many keyframes have shown each point, 254 for that many or more, or `PLACED`; a copy."""
+        return ((self.field_i32(BLUE) >> VIEWS_SHIFT) & VOTES_MASK).astype(np.uint8)
 
     def seen_through(self) -> U8:
         """[row_count] how many keyframes have looked past each point, 255 for that many or more; a copy."""
-        return (self.field_i32(BLUE) & MOST_VOTES).astype(np.uint8)
+        return (self.field_i32(BLUE) & VOTES_MASK).astype(np.uint8)
 
     def alive(self) -> npt.NDArray[np.bool_]:
         """[row_count] False for tombstones."""

@@ -56,11 +56,24 @@ def test_merging_alone_counts_nothing_and_keeps_what_was_counted() -> None:
     assert memory.snapshot().colors()[0].tolist() == [200, 100, 50.5]
 
 
-def test_counters_stop_at_255() -> None:
+def test_the_counters_are_bounded() -> None:
     memory = known()
     for _ in range(3):
-        memory.insert(NOTHING, votes=votes([0], views=200, seen_through=180))
-    assert counters(memory) == (255, 255)
+        memory.insert(NOTHING, votes=votes([0], views=120))
+    assert counters(memory) == (254, 0)
+    memory.insert(NOTHING, votes=votes([0], seen_through=254))
+    assert counters(memory) == (254, 254)
+
+
+def test_what_has_been_shown_for_long_outlives_noise_but_not_its_absence() -> None:
+    memory = known()
+    for _ in range(1000):
+        memory.insert(NOTHING, votes=votes([0], views=2, seen_through=1))
+    assert counters(memory) == (254, 1)
+    memory.insert(NOTHING, votes=votes([0], seen_through=253))
+    assert memory.alive_count == 4
+    memory.insert(NOTHING, votes=votes([0], seen_through=1))
+    assert memory.alive_count == 3
 
 
 @pytest.mark.parametrize(("views", "seen_through", "gone"), [(0, 2, False), (0, 3, True), (2, 3, False), (2, 4, True)])
@@ -86,7 +99,7 @@ def test_votes_and_points_are_one_version_and_no_votes_are_no_change() -> None:
     assert memory.insert(some(2), votes=votes([3], seen_through=3)).version == 2
     assert memory.insert(NOTHING, votes=votes([])).version == 2
     assert memory.insert(NOTHING, votes=votes([3], seen_through=3)).version == 2  # it is dead already
-    memory.insert(NOTHING, votes=votes([0], views=255))
+    memory.insert(NOTHING, votes=votes([0], views=253))
     assert memory.insert(NOTHING, votes=votes([0], views=1)).version == 3
 
 
