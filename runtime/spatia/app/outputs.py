@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spatia.app.path_check import path_check
 from spatia.app.plan_view import Extent, plan_view
 from spatia.app.registry import NEURAL
 from spatia.app.report import RoundPictures, write_report
@@ -43,7 +44,13 @@ def write_outputs(folder: RunFolder, session: Session, *, report: Report) -> dic
     run = run_record(session, clips)
     _write_atomically(folder.record, json.dumps(run, indent=1, sort_keys=True) + "\n")
     report("report.html", 2, 3)
-    write_report(folder.report, run=run, pictures=_pictures(folder, session, clips), video=folder.reveal)
+    write_report(
+        folder.report,
+        run=run,
+        pictures=_pictures(folder, session, clips),
+        poses=_checked_path(session.store, clips, run["rounds"]),
+        video=folder.reveal,
+    )
     report("done", 3, 3)
     return run
 
@@ -116,6 +123,24 @@ def _timings(store: WorldStore) -> Iterator[tuple[int, dict[str, Any]]]:
         if event.kind == "timings":
             data = unpack_plain(event.payload, where="timings")
             yield int(data["clip"]), data
+
+
+def _checked_path(store: WorldStore, clips: list[CommitInfo], rounds: list[dict[str, Any]]) -> str:
+    """The requested path and the recovered one, in the words and lines of a page."""
+    requested: list[F64] = []
+    recovered: list[F64] = []
+    converged: list[bool] = []
+    frames: list[int] = []
+    for info, round_ in zip(clips, rounds, strict=True):
+        if poses := round_["poses"]:
+            requested.append(_array(store, info, "world_from_camera")[poses["frames"]])
+            recovered.append(np.array(poses["world_from_camera"]).reshape(-1, 4, 4))
+            converged += poses["converged"]
+            frames += [info.payload["frames"][0] + frame for frame in poses["frames"]]
+    if not frames:
+        return "<p>Nobody looked: estimation.check_poses is off.</p>"
+    found = np.array(converged, dtype=np.bool_)
+    return path_check(np.concatenate(requested), np.concatenate(recovered), found, frames=frames)
 
 
 def _pictures(folder: RunFolder, session: Session, clips: list[CommitInfo]) -> list[RoundPictures]:

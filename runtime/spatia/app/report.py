@@ -24,8 +24,8 @@ class RoundPictures:
     generated: tuple[U8, ...]  # …and of what was generated there
 
 
-def write_report(path: Path, *, run: dict[str, Any], pictures: list[RoundPictures], video: Path) -> None:
-    """Write the page. `run` is the content of run.json."""
+def write_report(path: Path, *, run: dict[str, Any], pictures: list[RoundPictures], poses: str, video: Path) -> None:
+    """Write the page. `run` is the content of run.json, `poses` what `path_check` drew."""
     rounds = "\n".join(_round(number, run["rounds"][number], shown) for number, shown in enumerate(pictures))
     page = Template(files("spatia.app").joinpath("report_page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(run["scene"]),
@@ -34,6 +34,7 @@ def write_report(path: Path, *, run: dict[str, Any], pictures: list[RoundPicture
         facts=_facts(run),
         video=base64.b64encode(video.read_bytes()).decode("ascii"),
         loop=_loop(run["closed_loop"]),
+        poses=poses,
         growth=_growth(run["rounds"]),
         timings=_timings(run["rounds"]),
         rounds=rounds,
