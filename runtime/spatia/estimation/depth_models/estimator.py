@@ -13,9 +13,10 @@ from torch.nn.functional import interpolate, max_pool2d
 from transformers import AutoModelForDepthEstimation
 from transformers.utils import logging
 
-from spatia.errors import DeviceError, EstimationError, InputError
+from spatia.errors import EstimationError, InputError
 from spatia.estimation.align import Unknown
 from spatia.estimation.depth_models.files import METRIC_WEIGHTS, DepthFiles, DepthModelSettings, find_files
+from spatia.networks.device import device_of
 from spatia.records.arrays import F32, U8
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.geometry import Geometry, Report, Sighting, ignore
@@ -36,7 +37,7 @@ class DepthModelEstimator:
     def __init__(self, settings: DepthModelSettings) -> None:
         """Raises `InputError` for weights that are missing or damaged, `DeviceError` for packages and devices."""
         self._files = find_files(settings)
-        self._device = _device_of(settings.device)
+        self._device = device_of(settings.device, where="estimation.estimator.device")
         self._network = _loaded(self._files).to(self._device)
 
     @property
@@ -130,16 +131,3 @@ def _loaded(files: DepthFiles) -> Any:
             f"{len(wrong)} tensors are missing, such as {wrong[0]}", where=str(files.folder), fix="fetch it again"
         )
     return network.eval()
-
-
-def _device_of(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(
-            f"there are {torch.cuda.device_count()} CUDA devices here",
-            where=f"estimation.estimator.device: {name}",
-            fix="use auto or cpu, or `spatia doctor` to see what is missing",
-        )
-    return device

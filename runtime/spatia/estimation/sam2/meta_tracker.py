@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from spatia.errors import InputError
-from spatia.estimation.sam2.devices import device_of
 from spatia.estimation.sam2.settings import Hint
+from spatia.networks.device import device_of
 from spatia.records.arrays import U8, Bool
 from spatia.records.geometry import Report
 
@@ -44,7 +44,7 @@ class MetaTracker:
                 fix=f"name it as Meta does, such as sam2.1_hiera_large.pt; sizes: {', '.join(SIZES)}",
             )
         config = f"configs/{named['version']}/{named['version']}_hiera_{SIZES[named['size']]}.yaml"
-        where = device_of(device)
+        where = device_of(device, where="estimation.segmenter.device")
         try:
             build = importlib.import_module("sam2.build_sam").build_sam2_video_predictor
             predictor = build(config, str(checkpoint), device=str(where))

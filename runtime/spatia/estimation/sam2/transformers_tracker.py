@@ -21,8 +21,8 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 from transformers.utils import logging
 
 from spatia.errors import InputError
-from spatia.estimation.sam2.devices import device_of
 from spatia.estimation.sam2.settings import Hint
+from spatia.networks.device import device_of
 from spatia.records.arrays import U8, Bool
 from spatia.records.geometry import Report
 
@@ -47,7 +47,7 @@ class TransformersTracker:
     @classmethod
     def open(cls, folder: Path, *, device: str) -> "TransformersTracker":
         """Raises `InputError` for weights that are damaged or another network's, `DeviceError` for a missing device."""
-        where = device_of(device)
+        where = device_of(device, where="estimation.segmenter.device")
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # it would be drawn across the console
         try:

@@ -24,6 +24,7 @@ from spatia.generation.wan.spatia import SpatiaGenerator
 from spatia.networks import speed
 from spatia.networks.autoencoder import Autoencoder, Decoder, TinyDecoder
 from spatia.networks.config import TransformerConfig
+from spatia.networks.device import device_of
 from spatia.networks.lora import add_lora
 from spatia.networks.memory_plan import Plan, Rung
 from spatia.networks.options import SpeedOptions
@@ -46,7 +47,7 @@ class WanSource:
         self._settings = settings
         self._files = files
         self._free_bytes_of = free_bytes_of
-        self._device = device_of(settings.device)
+        self._device = device_of(settings.device, where="generation.generator.device")
         named = settings.dtype if settings.dtype != "auto" else "bfloat16" if self._device.type == "cuda" else "float32"
         self._dtype: torch.dtype = getattr(torch, named)
         base = files.base
@@ -162,17 +163,3 @@ def _check_control(config: TransformerConfig, settings: WanSettings, *, where: s
             where=where,
             fix="set generation.generator.compat to what the file was trained with",
         )
-
-
-def device_of(name: str) -> torch.device:
-    """Raises `DeviceError` for one that is not here."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(
-            f"there are {torch.cuda.device_count()} CUDA devices here",
-            where=f"generation.generator.device: {name}",
-            fix="use auto or cpu, or `spatia doctor` to see what is missing",
-        )
-    return device
