@@ -16,6 +16,7 @@ from spatia.geom.pose import F64, check_poses, inverse
 from spatia.records.arrays import F32, U8, Bool, frozen
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.frames import Frames
+from spatia.records.geometry import Report, ignore
 from spatia.records.projection import Projector
 
 WIDEST_PX = 400  # larger pictures are halved first: what they show beyond that moves the answer by a millimetre
@@ -30,7 +31,8 @@ class RecoveredPose:
     """Where one frame was taken from."""
 
     world_from_camera: F64  # [4, 4]
-    residual: float  # robust deviation of brightness in 0..255 between the cloud and the frame, exposure made equal
+    residual: float  # robust deviation of brightness in 0..255 between cloud and frame, exposure made equal; infinite
+    # where too little was left to compare
     covered_share: float  # of the frame's pixels that the cloud shows from there
     converged: bool  # False: it was not found, and the pose is the guess
 
@@ -96,23 +98,31 @@ def recover_pose(
     )
 
 
-def recover_path(frames: Frames, *, cloud: CloudSnapshot, projector: Projector) -> RecoveredPath:
+def recover_path(
+    frames: Frames, *, cloud: CloudSnapshot, projector: Projector, report: Report = ignore
+) -> RecoveredPath:
     """Each frame is looked for at its requested pose, carried along as far as the frame before had strayed.
 
     A generator that misses its path misses it smoothly, so the search keeps up where the requested pose alone would
-    have become too poor a guess. Where it fails all the same, the requested pose itself is tried.
+    have become too poor a guess. Where it fails all the same, the requested pose itself is tried. `cloud` must not
+    know the frames themselves, or it finds each where it was asked for.
     """
     requested = frames.cameras.world_from_camera
     astray = np.eye(4)
     found: list[RecoveredPose] = []
+
+    def placed(t: int, guess: F64) -> RecoveredPose:
+        return recover_pose(
+            frames.rgb[t], guess=guess, intrinsics=frames.cameras.intrinsics, cloud=cloud, projector=projector
+        )
+
     for t in range(len(frames)):
-        for guess in (requested[t] @ astray, requested[t]):
-            one = recover_pose(
-                frames.rgb[t], guess=guess, intrinsics=frames.cameras.intrinsics, cloud=cloud, projector=projector
-            )
-            if one.converged:
-                astray = inverse(requested[t]) @ one.world_from_camera
-                break
+        report(t, len(frames))
+        one = placed(t, requested[t] @ astray)
+        if not (one.converged or np.array_equal(astray, np.eye(4))):
+            one = placed(t, requested[t])
+        if one.converged:
+            astray = inverse(requested[t]) @ one.world_from_camera
         found.append(one)
     return RecoveredPath(
         world_from_camera=np.array([one.world_from_camera for one in found]).reshape(-1, 4, 4),

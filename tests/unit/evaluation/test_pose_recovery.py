@@ -17,6 +17,7 @@ from spatia.projection.numba_bands import NumbaProjector
 from spatia.records.arrays import U8
 from spatia.records.cloud import CloudSnapshot, Points, snapshot_of_points
 from spatia.records.frames import Frames
+from spatia.records.generation import Cancelled
 from spatia.records.geometry import Geometry
 from spatia.worlds.procedural import procedural_world
 
@@ -66,7 +67,7 @@ def off(pose: F64, true: F64) -> tuple[float, float]:
     return float(error.rotation_deg[0]), float(error.translation_m[0])
 
 
-BETWEEN = walk(8)[1::3]  # none of which the memory was made of
+BETWEEN = walk(8)[1::5]  # none of which the memory was made of
 
 
 @pytest.mark.parametrize(("turn_deg", "move_m"), [(0, 0), (2, 0.05), (5, 0.2)])
@@ -91,7 +92,7 @@ def test_neither_exposure_nor_something_in_the_way_moves_the_answer() -> None:
 
 def test_larger_frames_give_the_same_pose() -> None:
     large = LENS.resized(width_px=640, height_px=384)
-    true = BETWEEN[4]
+    true = BETWEEN[3]
     found = recovered(rendered(true[None], large)[0], astray(true, turn_deg=3, move_m=0.1, seed=2), lens=large)
     assert found.converged
     assert max(off(found.world_from_camera, true)) < 0.1
@@ -154,6 +155,20 @@ def test_a_path_is_followed_far_from_what_was_requested() -> None:
     error = path_error(true, found.world_from_camera)
     assert error.rotation_deg.max() < 0.2
     assert error.translation_m.max() < 0.02
+
+
+def test_a_search_that_nobody_waits_for_ends_before_the_next_frame() -> None:
+    frames = Frames(rgb=rendered(BETWEEN), cameras=cameras(BETWEEN), time_s=np.zeros(len(BETWEEN), dtype=np.float32))
+    heard: list[tuple[int, int]] = []
+
+    def report(done: int, total: int) -> None:
+        heard.append((done, total))
+        if done == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        recover_path(frames, cloud=cloud(), projector=NumbaProjector(), report=report)
+    assert heard == [(0, len(BETWEEN)), (1, len(BETWEEN))]
 
 
 def test_a_path_of_no_frames_is_empty() -> None:
