@@ -3,9 +3,14 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from spatia.geom.camera import Intrinsics
 from spatia.records.arrays import F64
+
+SPECK_RADIUS_PX = 3  # of the window in which a surface must go on
+SPECK_LEAST = 0.3  # of the window
+SPECK_REACH = 0.1  # part of the depth: how far a slanted surface may go within the window
 
 
 def seen_alike(
@@ -35,17 +40,32 @@ def seen_alike(
     return torch.where(alike, moved @ pose[:3, 2], 0.0)
 
 
-def without_specks(depth_m: Tensor, *, radius_px: int, least: float, tolerance: float) -> Tensor:
-    """[H, W] 0 where less than a part `least` of the window around a pixel is known and near its depth."""
-    side = 2 * radius_px + 1
-    padded = torch.nn.functional.pad(depth_m[None, None], (radius_px,) * 4)[0, 0]
+def agreed(
+    depth_m: Tensor, others: list[tuple[Tensor, F64]], *, lens: Intrinsics, tolerance: float
+) -> tuple[Tensor, Tensor]:
+    """[H, W] the mean of a depth and of those that other views have for it, and how many views these are.
+
+    `others` are depth [H, W] and other_from_reference [4, 4] of each, see `seen_alike`.
+    """
+    total, votes = depth_m.clone(), torch.zeros_like(depth_m)
+    for other_m, other_from_reference in others:
+        found = seen_alike(depth_m, other_m, other_from_reference, lens=lens, tolerance=tolerance)
+        total += found
+        votes += found > 0
+    return total / (1 + votes), votes
+
+
+def without_specks(depth_m: Tensor) -> Tensor:
+    """[H, W] 0 where too little of the window around a pixel is known and near its depth."""
+    side = 2 * SPECK_RADIUS_PX + 1
+    padded = functional.pad(depth_m[None, None], (SPECK_RADIUS_PX,) * 4)[0, 0]
     h, w = depth_m.shape
     count = torch.zeros_like(depth_m)
     for dy in range(side):
         for dx in range(side):
             around = padded[dy : dy + h, dx : dx + w]
-            count += (around > 0) & ((around - depth_m).abs() <= tolerance * depth_m)
-    return torch.where(count >= least * side**2, depth_m, 0.0)
+            count += (around > 0) & ((around - depth_m).abs() <= SPECK_REACH * depth_m)
+    return torch.where(count >= SPECK_LEAST * side**2, depth_m, 0.0)
 
 
 def reference_seen_alike(

@@ -13,32 +13,29 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from spatia.errors import EstimationError
-from spatia.estimation.stereo.agree import seen_alike, without_specks
+from spatia.estimation.stereo.agree import agreed, without_specks
 from spatia.estimation.stereo.enlarge import enlarged
+from spatia.estimation.stereo.looks import Look, depth_on, look_of, picture
 from spatia.estimation.stereo.match import Match, best_planes
-from spatia.estimation.stereo.sweep import alikeness, described
+from spatia.estimation.stereo.sweep import alikeness
 from spatia.estimation.stereo.views import chosen_views, relative, usefulness
-from spatia.geom.camera import Cameras, Intrinsics
-from spatia.records.arrays import F32, I32, U8
+from spatia.geom.camera import Cameras
+from spatia.records.arrays import F32, F64
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.geometry import Geometry, Report, Sighting, ignore
 from spatia.records.projection import MetricSplat, Projector
 
-LUMA = (0.299, 0.587, 0.114)
 MEMORY_CONFIDENCE = 0.1  # where only the memory says so: it says nothing new about places
 MEMORY_REACH = 0.05  # part of the depth, see `best_planes`
-SPECK_RADIUS_PX = 3
-SPECK_LEAST = 0.3  # of the window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaneSweepSettings:
     """What the sweep spends, and what it demands of its answers."""
 
-    width_px: int = 240  # of the raster that is swept; the frames' own where that is smaller
+    width_px: int = 320  # of the raster that is swept; the frames' own where that is smaller
     planes: int = 64
     nearest_m: float = 0.4
     farthest_m: float = 10.0
@@ -47,21 +44,12 @@ class PlaneSweepSettings:
     window_radius_px: int = 4
     small_step: float = 0.15  # see `smooth`
     large_step: float = 2.0
-    memory_weight: float = 0.3  # see `best_planes`; a clear match saves about 0.5
+    memory_weight: float = 0.05  # see `best_planes`; a clear match saves several times as much
     checks: int = 6  # views with depth of their own in which a depth is looked up
     agreeing: int = 2  # of these, those that must have the same
-    tolerance: float = 0.015  # part of the depth
+    tolerance: float = 0.02  # part of the depth
     device: str = "cpu"
     threads: int = 1  # of torch, while it estimates; its default would take every core from the walk
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Look:
-    """A view on the swept raster."""
-
-    rgb: Tensor  # [3, h, w] in 0..255
-    gray: Tensor  # [h, w]
-    features: Tensor  # [3, h, w], see `described`
 
 
 class PlaneSweepEstimator:
@@ -77,7 +65,7 @@ class PlaneSweepEstimator:
         )
 
     def estimate(self, sighting: Sighting, *, cloud: CloudSnapshot, report: Report = ignore) -> Geometry:
-        """Raises `EstimationError` for a single view, and where there is neither parallax nor memory."""
+        """Raises `EstimationError` where there is neither parallax, as with a single view, nor memory."""
         with _bounded(self._settings.threads), torch.inference_mode():
             return self._estimate(sighting, cloud, report)
 
@@ -85,51 +73,49 @@ class PlaneSweepEstimator:
         pass
 
     def _estimate(self, sighting: Sighting, cloud: CloudSnapshot, report: Report) -> Geometry:
-        frames, context, keys = sighting.frames, sighting.context, [int(key) for key in sighting.keyframes]
+        frames, context, keys = sighting.frames, sighting.context, sighting.keyframes.tolist()
+        device = self._settings.device
         cameras = self._small(Cameras.joined(frames.cameras, context.cameras))
-        memory_m = self._projector.project(
-            cloud, cameras[sighting.keyframes], look=MetricSplat(radius_m=cloud.voxel_m)
-        ).depth_m
+        lens = cameras.intrinsics
+        seen = self._projector.project(cloud, cameras[sighting.keyframes], look=MetricSplat(radius_m=cloud.voxel_m))
         useful = [
             usefulness(cameras, reference=key, depths_m=self._typical_m(known))
-            for key, known in zip(keys, memory_m, strict=True)
+            for key, known in zip(keys, seen.depth_m, strict=True)
         ]
-        if not (memory_m > 0).any() and not any(score.any() for score in useful):
+        if not (seen.depth_m > 0).any() and not any(score.any() for score in useful):
             raise _no_parallax(cameras)
-        sources = [chosen_views(cameras, score, count=self._settings.sources) for score in useful]
-        rgb = {
-            view: (frames.rgb[view] if view < len(frames) else context.rgb[view - len(frames)])
-            for view in sorted({*keys, *np.concatenate(sources).tolist()})
+        memory_m = torch.tensor(seen.depth_m, device=device)
+        sources = [chosen_views(cameras, score, count=self._settings.sources).tolist() for score in useful]
+        looks = {
+            view: look_of(
+                frames.rgb[view] if view < len(frames) else context.rgb[view - len(frames)],
+                lens=lens,
+                device=device,
+            )
+            for view in sorted({*keys, *(view for chosen in sources for view in chosen)})
         }
-        looks = {view: self._look(picture, cameras.intrinsics) for view, picture in rgb.items()}
-        matches = []
-        for done, key in enumerate(keys):
-            report(done, len(keys))
-            matches.append(self._swept(key, sources[done], looks, cameras, self._tensor(memory_m[done])))
-        depths_m = dict(zip(keys, (match.depth_m for match in matches), strict=True))
-        depths_m |= self._context_depths(sighting, cameras.intrinsics)
-        depth_m = np.zeros((len(keys), *frames.rgb.shape[1:3]), np.float32)
-        confidence = np.zeros_like(depth_m)
-        for k, (key, score, match) in enumerate(zip(keys, useful, matches, strict=True)):
-            checks = chosen_views(
-                cameras, np.where(np.isin(np.arange(len(score)), list(depths_m)), score, 0), count=self._settings.checks
-            )
-            agreed = self._agreed(
-                match, key, {int(c): depths_m[int(c)] for c in checks}, cameras, self._tensor(memory_m[k])
-            )
-            large = self._picture(frames.rgb[key], frames.cameras.intrinsics)
-            at_full = enlarged(*agreed, looks[key].rgb, large)
-            depth_m[k], confidence[k] = (part.cpu().numpy() for part in at_full)
+        matches: dict[int, Match] = {}
+        for k, key in enumerate(keys):
+            report(k, len(keys))
+            if sources[k]:
+                matches[key] = self._swept(key, sources[k], looks, cameras, memory_m[k])
+        depths_m = {key: match.depth_m for key, match in matches.items()}
+        for c, depth_m in enumerate(() if context.depth_m is None else context.depth_m):
+            depths_m[len(frames) + c] = depth_on(depth_m, lens=lens, device=device)
+        depth = np.zeros((len(keys), *frames.rgb.shape[1:3]), dtype=np.float32)
+        confidence = np.zeros_like(depth)
+        for k, key in enumerate(keys):
+            small = self._kept(key, useful[k], matches, depths_m, cameras, memory_m[k])
+            large = picture(frames.rgb[key], lens=frames.cameras.intrinsics, device=device)
+            depth[k], confidence[k] = (part.cpu().numpy() for part in enlarged(*small, looks[key].rgb, large))
         report(len(keys), len(keys))
-        return Geometry(cameras=sighting.seen.cameras, depth_m=depth_m, confidence=confidence)
+        return Geometry(cameras=sighting.seen.cameras, depth_m=depth, confidence=confidence)
 
-    def _swept(self, key: int, sources: I32, looks: dict[int, _Look], cameras: Cameras, memory_m: Tensor) -> Match:
-        if not len(sources):
-            return Match(depth_m=torch.zeros_like(memory_m), quality=torch.zeros_like(memory_m))
+    def _swept(self, key: int, sources: list[int], looks: dict[int, Look], cameras: Cameras, memory_m: Tensor) -> Match:
         alike = alikeness(
-            looks[key].features,
-            torch.stack([looks[int(view)].features for view in sources]),
-            np.stack([relative(cameras, reference=key, view=int(view)) for view in sources]),
+            looks[key].gray,
+            torch.stack([looks[view].gray for view in sources]),
+            np.stack([relative(cameras, reference=key, view=view) for view in sources]),
             self._inverse_depths,
             lens=cameras.intrinsics,
             radius_px=self._settings.window_radius_px,
@@ -138,7 +124,7 @@ class PlaneSweepEstimator:
         return best_planes(
             alike,
             looks[key].gray,
-            self._tensor(self._inverse_depths),
+            torch.tensor(self._inverse_depths, device=alike.device),
             memory_m=memory_m,
             memory_weight=self._settings.memory_weight,
             memory_reach=MEMORY_REACH,
@@ -146,31 +132,34 @@ class PlaneSweepEstimator:
             large_step=self._settings.large_step,
         )
 
-    def _agreed(
-        self, match: Match, key: int, others_m: dict[int, Tensor], cameras: Cameras, memory_m: Tensor
+    def _kept(
+        self,
+        key: int,
+        useful: F64,
+        matches: dict[int, Match],
+        depths_m: dict[int, Tensor],
+        cameras: Cameras,
+        memory_m: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Depth and confidence [h, w] of what enough others have as well, at the mean of where they have it."""
-        total, votes = match.depth_m.clone(), torch.zeros_like(match.depth_m)
-        for view, other_m in others_m.items():
-            found = seen_alike(
-                match.depth_m,
-                other_m,
-                relative(cameras, reference=key, view=view),
-                lens=cameras.intrinsics,
-                tolerance=self._settings.tolerance,
-            )
-            total += found
-            votes += found > 0
-        borne_out = votes >= max(1, min(self._settings.agreeing, len(others_m)))
-        depth_m = torch.where(borne_out, total / (1 + votes), 0.0)
-        depth_m = without_specks(depth_m, radius_px=SPECK_RADIUS_PX, least=SPECK_LEAST, tolerance=2 * MEMORY_REACH)
+        """Depth and confidence [h, w]: what others bear out, else what the memory knows and the match does not deny."""
+        match = matches.get(key)
+        if match is None:
+            return memory_m, torch.where(memory_m > 0, MEMORY_CONFIDENCE, 0.0)
+        with_depth = np.isin(np.arange(len(cameras)), list(depths_m))
+        checks = chosen_views(cameras, np.where(with_depth, useful, 0), count=self._settings.checks)
+        found_m, votes = agreed(
+            match.depth_m,
+            [(depths_m[view], relative(cameras, reference=key, view=view)) for view in checks.tolist()],
+            lens=cameras.intrinsics,
+            tolerance=self._settings.tolerance,
+        )
+        enough = max(1, min(self._settings.agreeing, len(checks)))
+        found_m = without_specks(torch.where(votes >= enough, found_m, 0.0))
         trust = (0.25 + 0.75 * match.quality) * votes / (votes + 1)
-        # Nothing was found here, or what the memory knows: then the memory's own depth may stand.
-        unseen = (match.depth_m == 0) | ((match.depth_m - memory_m).abs() <= MEMORY_REACH * memory_m)
-        recalled = (depth_m == 0) & (memory_m > 0) & unseen
-        depth_m = torch.where(recalled, memory_m, depth_m)
-        trust = torch.where(recalled, MEMORY_CONFIDENCE, torch.where(depth_m > 0, trust, 0.0))
-        return depth_m, trust
+        denied = (match.depth_m > 0) & ((match.depth_m - memory_m).abs() > MEMORY_REACH * memory_m)
+        recalled = torch.where((found_m == 0) & ~denied, memory_m, 0.0)
+        confidence = torch.where(recalled > 0, MEMORY_CONFIDENCE, torch.where(found_m > 0, trust, 0.0))
+        return torch.where(found_m > 0, found_m, recalled), confidence
 
     def _small(self, cameras: Cameras) -> Cameras:
         lens = cameras.intrinsics
@@ -183,28 +172,6 @@ class PlaneSweepEstimator:
         if len(known) > 0.05 * memory_m.size:
             return np.quantile(known, (0.25, 0.5, 0.75)).astype(np.float32)
         return np.geomspace(self._settings.nearest_m, self._settings.farthest_m, 5)[1:4].astype(np.float32)
-
-    def _context_depths(self, sighting: Sighting, lens: Intrinsics) -> dict[int, Tensor]:
-        """By view, on the swept raster, the depth of earlier frames."""
-        known = sighting.context.depth_m
-        if known is None:
-            return {}
-        size = (lens.height_px, lens.width_px)
-        small = [functional.interpolate(self._tensor(d)[None, None], size, mode="nearest-exact")[0, 0] for d in known]
-        return {len(sighting.frames) + c: depth_m for c, depth_m in enumerate(small)}
-
-    def _look(self, rgb: U8, lens: Intrinsics) -> _Look:
-        small = self._picture(rgb, lens)
-        gray = (small * torch.tensor(LUMA, device=small.device)[:, None, None]).sum(dim=0)
-        return _Look(rgb=small, gray=gray, features=described(gray[None], radius_px=self._settings.window_radius_px)[0])
-
-    def _picture(self, rgb: U8, lens: Intrinsics) -> Tensor:
-        """[3, h, w] in 0..255, the mean of the pixels that fall together."""
-        large = self._tensor(rgb).permute(2, 0, 1).float()
-        return functional.interpolate(large[None], (lens.height_px, lens.width_px), mode="area")[0]
-
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.tensor(array, device=self._settings.device)
 
 
 def _no_parallax(cameras: Cameras) -> EstimationError:

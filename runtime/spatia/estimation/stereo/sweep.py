@@ -1,9 +1,9 @@
 """How alike views look if the world were a plane: the cost volume of a plane sweep. Torch; any thread, any device.
 
 For each plane of constant depth before the reference, each source is warped onto it and compared with the reference by
-normalised cross-correlation over a window, which ignores exposure. Means and deviations are taken once in each view's
-own raster and warped along, so that one box filter a plane and source remains. A place that some sources do not see
-is judged by the best few.
+normalised cross-correlation over a window, which ignores exposure. The warped picture's own deviation is taken: warping
+between pixels blurs, and a norm that did not know would draw depths to where pixels fall on pixels. A place that some
+sources do not see is judged by the best few of those that do.
 """
 
 import numpy as np
@@ -14,7 +14,9 @@ from torch.nn import functional
 from spatia.geom.camera import Intrinsics
 from spatia.records.arrays import F32, F64
 
-NOISE_LEVEL = 2.5  # of 255: a window whose deviation is below this says little
+QUANTUM_LEVEL = 0.3  # of 255: the deviation that rounding alone leaves
+NOISE_LEVEL = 2.5  # of 255: a window of the reference whose deviation is below this says little
+UNSEEN = -2.0  # below every correlation
 PLANES_AT_ONCE = 8  # what fits into a core's cache
 
 
@@ -35,17 +37,16 @@ def box_mean(pictures: Tensor, radius_px: int) -> Tensor:
     return (total / side**2).reshape(pictures.shape)
 
 
-def described(gray: Tensor, *, radius_px: int) -> Tensor:
-    """[V, 3, H, W] of pictures [V, H, W] in 0..255: value, window mean, one over window deviation."""
-    centered = gray - gray.mean(dim=(1, 2), keepdim=True)
-    mean = box_mean(centered, radius_px)
-    variance = (box_mean(centered * centered, radius_px) - mean * mean).clamp(min=0)
-    return torch.stack([centered, mean, (variance + NOISE_LEVEL**2).rsqrt()], dim=1)
+def window_statistics(pictures: Tensor, radius_px: int) -> tuple[Tensor, Tensor]:
+    """[..., H, W] mean, and one over deviation, of each window."""
+    mean = box_mean(pictures, radius_px)
+    variance = (box_mean(pictures * pictures, radius_px) - mean * mean).clamp(min=0)
+    return mean, (variance + QUANTUM_LEVEL**2).rsqrt()
 
 
 def alikeness(
-    reference: Tensor,  # [3, H, W] as `described` gives it
-    sources: Tensor,  # [S, 3, H, W]
+    reference: Tensor,  # [H, W] in 0..255
+    sources: Tensor,  # [S, H, W]
     source_from_reference: F64,  # [S, 4, 4]
     inverse_depths: F32,  # [D] per metre
     *,
@@ -53,19 +54,26 @@ def alikeness(
     radius_px: int,
     best: int,
 ) -> Tensor:
-    """[D, H, W] in -1..1: mean correlation of the `best` sources for each plane, 0 for sources that do not see it."""
-    h, w = reference.shape[1:]
-    out = torch.empty((len(inverse_depths), h, w), device=reference.device)
+    """[D, H, W] in -1..1: mean correlation of the `best` sources among those that see the place; 0 where none does."""
+    out = torch.empty((len(inverse_depths), *reference.shape), device=reference.device)
+    middle = reference.mean()  # taken from all pictures: squares of small numbers lose fewer digits
+    reference, sources = reference - middle, sources - middle
+    mean, sharpness = window_statistics(reference, radius_px)
     warps = [_warp(pose, lens, reference) for pose in source_from_reference]
     for start in range(0, len(inverse_depths), PLANES_AT_ONCE):
         planes = torch.from_numpy(inverse_depths[start : start + PLANES_AT_ONCE]).to(reference.device)
         ranked: list[Tensor] = []
         for source, (far, shift) in zip(sources, warps, strict=True):
-            _insert(ranked, _correlation(reference, source, far, shift, planes, radius_px), best)
+            warped, inside = _warped(source, far, shift, planes)
+            warped_mean, warped_sharpness = window_statistics(warped, radius_px)
+            covariance = box_mean(reference * warped, radius_px) - mean * warped_mean
+            correlation = (covariance * sharpness * warped_sharpness).clamp(-1, 1)
+            _insert(ranked, torch.where(inside, correlation, UNSEEN), best)
         scores = torch.stack(ranked)
-        valid = scores > -2
-        out[start : start + len(planes)] = torch.where(valid, scores, 0.0).sum(dim=0) / valid.sum(dim=0).clamp(min=1)
-    return out
+        seen = scores > UNSEEN
+        out[start : start + len(planes)] = torch.where(seen, scores, 0.0).sum(dim=0) / seen.sum(dim=0).clamp(min=1)
+    # Weighed by the reference's texture alone: it is the same for all planes and moves no peak.
+    return out / (1 + (NOISE_LEVEL * sharpness) ** 2)
 
 
 def _warp(source_from_reference: F64, lens: Intrinsics, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,25 +89,18 @@ def _warp(source_from_reference: F64, lens: Intrinsics, like: Tensor) -> tuple[T
     return torch.from_numpy(far).to(like), torch.from_numpy(shift).to(like)
 
 
-def _correlation(
-    reference: Tensor, source: Tensor, far: Tensor, shift: Tensor, planes: Tensor, radius_px: int
-) -> Tensor:
-    """[P, H, W]"""
-    p, h, w = len(planes), *reference.shape[1:]
+def _warped(source: Tensor, far: Tensor, shift: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+    """[P, H, W] the source as the reference would see it were all on one plane, and where it sees it at all."""
+    p, h, w = len(planes), *source.shape
     depth = far[2] + shift[2] * planes[:, None, None]  # in the source, in units of the plane's
-    ahead = depth > 1e-4
-    grid = torch.empty((p, h, w, 2), device=far.device)
+    grid = torch.empty((p, h, w, 2), device=source.device)
     for axis in range(2):
         torch.div(far[axis] + shift[axis] * planes[:, None, None], depth, out=grid[..., axis])
-    seen = ahead & (grid[..., 0].abs() < 1) & (grid[..., 1].abs() < 1)
     # Planes stand below each other in one tall picture: the source need not be repeated.
     warped = functional.grid_sample(
-        source[None], grid.view(1, p * h, w, 2), mode="bilinear", padding_mode="border", align_corners=False
-    )[0].view(3, p, h, w)
-    value, mean, sharpness = reference
-    product = box_mean(value * warped[0], radius_px)
-    correlation = (product - mean * warped[1]) * (sharpness * warped[2])
-    return torch.where(seen, correlation.clamp(-1, 1), -3.0)
+        source[None, None], grid.view(1, p * h, w, 2), mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return warped.view(p, h, w), (depth > 1e-4) & (grid[..., 0].abs() < 1) & (grid[..., 1].abs() < 1)
 
 
 def _insert(ranked: list[Tensor], score: Tensor, best: int) -> None:
@@ -121,32 +122,34 @@ def reference_alikeness(
     best: int,
 ) -> F64:
     """As `alikeness`, from pictures, in plain numpy, a plane at a time."""
-    reference_features = _reference_described(reference, radius_px)
+    middle = reference.mean()
+    value, pictures = reference.astype(np.float64) - middle, sources.astype(np.float64) - middle
+    mean, sharpness = _reference_statistics(value, radius_px)
     rays = lens.rays_in_camera().astype(np.float64)
     planes = []
     for inverse_depth in inverse_depths:
         scores = []
-        for picture, pose in zip(sources, source_from_reference, strict=True):
+        for picture, pose in zip(pictures, source_from_reference, strict=True):
             places = rays @ pose[:3, :3].T + pose[:3, 3] * float(inverse_depth)
             ahead = places[..., 2] > 1e-4
             z = np.where(ahead, places[..., 2], 1)
             u = lens.fx_px * places[..., 0] / z + lens.cx_px
             v = lens.fy_px * places[..., 1] / z + lens.cy_px
             seen = ahead & (u > 0) & (v > 0) & (u < lens.width_px) & (v < lens.height_px)
-            warped = [_reference_sampled(f, u, v) for f in _reference_described(picture, radius_px)]
-            value, mean, sharpness = reference_features
-            product = _reference_box(value * warped[0], radius_px)
-            correlation = (product - mean * warped[1]) * sharpness * warped[2]
-            scores.append(np.where(seen, np.clip(correlation, -1, 1), 0))
-        planes.append(np.sort(scores, axis=0)[-best:].mean(axis=0))
-    return np.array(planes)
+            warped = _reference_sampled(picture, u, v)
+            warped_mean, warped_sharpness = _reference_statistics(warped, radius_px)
+            covariance = _reference_box(value * warped, radius_px) - mean * warped_mean
+            scores.append(np.where(seen, np.clip(covariance * sharpness * warped_sharpness, -1, 1), UNSEEN))
+        ranked = np.sort(scores, axis=0)[-best:]
+        seen = ranked > UNSEEN
+        planes.append(np.where(seen, ranked, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
+    return np.array(planes) / (1 + (NOISE_LEVEL * sharpness) ** 2)
 
 
-def _reference_described(gray: F32, radius_px: int) -> tuple[F64, F64, F64]:
-    centered = gray.astype(np.float64) - gray.mean()
-    mean = _reference_box(centered, radius_px)
-    variance = np.maximum(_reference_box(centered**2, radius_px) - mean**2, 0)
-    return centered, mean, 1 / np.sqrt(variance + NOISE_LEVEL**2)
+def _reference_statistics(picture: F64, radius_px: int) -> tuple[F64, F64]:
+    mean = _reference_box(picture, radius_px)
+    variance = np.maximum(_reference_box(picture**2, radius_px) - mean**2, 0)
+    return mean, 1 / np.sqrt(variance + QUANTUM_LEVEL**2)
 
 
 def _reference_box(picture: F64, radius_px: int) -> F64:
