@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from spatia.store.folder import open_store
 from spatia.worlds.photo_case import read_photo_case
 from spatia.worlds.procedural import procedural_world
 
+STAND_IN = Path(__file__).resolve().parents[1] / "support" / "mapanything_standin"
 PHOTOS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "photos"
 SMALL = ["camera.width_px=160", "camera.height_px=96", "estimation.check_poses=false"]
 
@@ -71,6 +73,24 @@ def test_a_photo_without_depth_says_what_would_give_it(case: Path, tmp_path: Pat
     for way in ("depth.png", "depth_model", "mapanything"):
         assert way in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_photo_gets_its_depth_from_mapanything_and_each_clip_is_aligned_to_it(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a stand-in for MapAnything, in a real process; it sees a wall whose scale is off."""
+    (case / "depth.png").unlink()
+    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+    estimator = f"{{name: mapanything, python: {sys.executable}, weights: 'standin,scale=1.3', device: cpu}}"
+    run_in_console(
+        case,
+        open_folder=lambda: fresh_folder(tmp_path / "run"),
+        overrides=[*SMALL, f"estimation.estimator={estimator}"],
+    )
+    record = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    notes = record["rounds"][0]["notes"]
+    assert any(note.startswith("mapanything: of 12 views") for note in notes), notes
+    assert any("against the memory" in note for note in notes), notes
 
 
 def test_the_authors_cases_are_cut_as_the_release_cuts_them() -> None:
