@@ -12,7 +12,8 @@ from spatia.app.replay import Replayed, replay
 from spatia.app.run import SceneRun
 from spatia.app.run_folder import RunFolder, new_folder
 from spatia.app.session import Session, scene_settings
-from spatia.errors import SpatiaError, StoreError
+from spatia.app.video import read_frames
+from spatia.errors import GenerationError, SpatiaError, StoreError
 from spatia.geom import path
 from spatia.input.live import LiveSource
 from spatia.memory.edits import NothingToUndoError
@@ -126,6 +127,20 @@ def test_a_clip_that_was_still_in_the_making_is_not_committed_this_time_either(t
     assert same(replay(world), world)
 
 
+def test_a_clip_that_was_cancelled_is_not_made_this_time_either(tmp_path: Path) -> None:
+    def changes_its_mind(session: Session) -> None:
+        for _ in range(8):
+            session.step(Motion(forward=1.0))
+        session.cancel()
+        with pytest.raises(GenerationError, match="cancelled"):
+            session.finish()
+        session.generate(prompt="after all")
+
+    world = walked(tmp_path / "world", changes_its_mind, "generation.commit=live")
+    found = replay(world)
+    assert same(found, world) and found.frames > 0
+
+
 class BothAtOnce(LiveSource):
     """Motion and a wish in the same tick."""
 
@@ -228,3 +243,42 @@ def test_a_path_of_which_only_the_hash_is_known_is_refused(tmp_path: Path) -> No
     world = walked(tmp_path / "world", gives_up)
     with pytest.raises(StoreError, match="not walked to its end"):
         replay(world)
+
+
+@pytest.mark.gl
+def test_a_walk_is_filmed_again_without_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def walks(session: Session) -> None:
+        for _ in range(9):
+            session.step(Motion(forward=1.0, yaw_rad=0.05))
+        session.finish()
+
+    world = walked(tmp_path / "world", walks)
+    film = tmp_path / "film.mp4"
+    answer = spatia("replay", world, "--record", film, "--size", "128x96")
+    assert answer.status == 0, answer.err
+    assert "film.mp4" in answer.out and "the same" in answer.out
+    ticks: list[int] = []
+    replay(world, watched=lambda session, mail: ticks.append(session.world.tick))
+    frames = read_frames(film, range(1000))
+    assert len(frames) == len(ticks) > 9 and frames[0].shape == (96, 128, 3)
+    assert frames[0].std() > 10, "the room is seen"
+    assert np.abs(frames[0].astype(int) - frames[8]).mean() > 2, "and walked through"
+
+
+@pytest.mark.parametrize("size", ["large", "0x0", "99999x4", "8x8"])
+def test_a_film_of_no_size_is_refused_before_anything_is_walked(size: str, tmp_path: Path) -> None:
+    answer = spatia("replay", tmp_path, "--record", tmp_path / "film.mp4", "--size", size)
+    assert answer.status == 2 and "--size" in answer.err and "1280x720" in answer.err
+
+
+@pytest.mark.gl
+def test_a_film_that_cannot_be_written_is_told_and_the_replay_goes_on(tmp_path: Path) -> None:
+    def walks(session: Session) -> None:
+        session.walk(path.dolly(session.start, 0.2, frames=9))
+
+    world = walked(tmp_path / "world", walks)
+    answer = spatia("replay", world, "--record", tmp_path / "none" / "film.mp4", "--size", "64x48")
+    assert answer.status == 1 and "no film" in answer.out and "the same" in answer.out

@@ -145,5 +145,5 @@ def test_without_a_display_the_message_offers_a_run(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 2
-    assert "no display" in done.stderr and "spatia run" in done.stderr
+    assert "no display" in done.stderr and "spatia run" in done.stderr and "spatia replay" in done.stderr
     assert not (tmp_path / "run").exists()

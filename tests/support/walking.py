@@ -1,18 +1,20 @@
 """A window whose person is a script, and a painter that only remembers."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from spatia.app.session import Session
+from spatia.app.fingerprint import fingerprint
+from spatia.app.session import Session, scene_settings
 from spatia.app.walk import Walk
 from spatia.input.bindings import Bindings
 from spatia.input.live import LiveSource
 from spatia.records.arrays import U8
 from spatia.records.input import InputSnapshot
 from spatia.render.view import Drawn, View
+from spatia.store.folder import create
 from support.scenes_small import small_room
 
 SIZE_PX = (96, 64)
@@ -45,7 +47,7 @@ class RememberingPainter:
         self.views: list[View] = []
 
     def draw(self, view: View, *, size_px: tuple[int, int]) -> Drawn:
-        self.views.append(view)
+        self.views = [*self.views[-1:], view]  # each holds on to its cloud
         return Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
 
     def read_pixels(self, *, size_px: tuple[int, int]) -> U8:
@@ -67,10 +69,22 @@ class SteppedClock:
 class Scripted:
     """A walk in the small room with a scripted person."""
 
-    def __init__(self, folder: Path, *overrides: str, out: Path | None = None, film: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *overrides: str,
+        world: Path | None = None,
+        film: Path | None = None,
+        live_wait_s: float = 0.0,
+        things: Sequence[Path] = (),
+    ) -> None:
         self.scene = small_room("generation.policy=on_demand", *overrides)
         self.source = LiveSource()
-        self.session = Session(self.scene, source=self.source, live_wait_s=0.0)
+        store = None
+        if world is not None:
+            marks = fingerprint(projector=self.scene.projection.projector)
+            store = create(world, settings=scene_settings(self.scene), fingerprint=marks)
+        self.session = Session(self.scene, store=store, source=self.source, live_wait_s=live_wait_s)
         self.window, self.painter = ScriptedWindow(), RememberingPainter()
         self.saved: list[object] = []
         self.walk = Walk(
@@ -83,6 +97,7 @@ class Scripted:
             folder=folder,
             film=film,
             save_edits=self.saved.extend,
+            things=things,
         )
 
     def __enter__(self) -> "Scripted":

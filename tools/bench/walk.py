@@ -17,17 +17,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from spatia.app.off_screen import OffScreen
 from spatia.app.session import Session
 from spatia.app.walk import Walk
 from spatia.assets import root
 from spatia.clock import WallClock
 from spatia.input.bindings import Bindings
 from spatia.input.live import LiveSource
-from spatia.projection.opengl import open_context
-from spatia.records.arrays import U8
 from spatia.records.input import InputSnapshot
-from spatia.render.renderer import Renderer
-from spatia.render.view import Drawn, View
 from spatia.scene.load import load_scene
 
 TARGET = 2.0
@@ -35,15 +32,11 @@ IDLE_FRAMES = 150
 FRAME_S = 1 / 60  # a screen's rhythm
 
 
-class OffScreen:
+class Pacing(OffScreen):
     """A window without a screen, whose person walks to and fro."""
 
     def __init__(self, size_px: tuple[int, int]) -> None:
-        self.size_px = size_px
-        self._context = open_context()
-        with self._context:
-            self._target = self._context.framebuffer([self._context.texture(size_px, 4)])
-            self._renderer = Renderer(self._context)
+        super().__init__(size_px)
         self._frames = 0
 
     def poll(self) -> InputSnapshot:
@@ -52,20 +45,10 @@ class OffScreen:
         return InputSnapshot(held=(way,))
 
     def swap(self) -> None:
-        with self._context:
-            self._context.finish()
+        self.finish()
 
     def capture_mouse(self, captured: bool) -> None:
         pass
-
-    def draw(self, view: View, *, size_px: tuple[int, int]) -> Drawn:
-        with self._context:
-            self._target.use()
-            return self._renderer.draw(view, size_px=size_px)
-
-    def read_pixels(self, *, size_px: tuple[int, int]) -> U8:
-        with self._context:
-            return np.frombuffer(self._target.read(components=3), np.uint8).reshape(size_px[1], size_px[0], 3)
 
 
 def measured(rounds: int, size_px: tuple[int, int]) -> tuple[list[float], list[float]]:
@@ -78,7 +61,7 @@ def measured(rounds: int, size_px: tuple[int, int]) -> tuple[list[float], list[f
         "camera={width_px: 320, height_px: 176, fov_y_deg: 52}",
     ]
     scene = load_scene(Path(str(root("scenes"))) / "room_loop.yaml", overrides, allow_outside=True).scene
-    source, clock, window = LiveSource(), WallClock(), OffScreen(size_px)
+    source, clock, window = LiveSource(), WallClock(), Pacing(size_px)
     idle: list[float] = []
     flying: list[float] = []
     with TemporaryDirectory() as folder, Session(scene, source=source, live_wait_s=0.0, in_background=True) as session:
@@ -95,7 +78,7 @@ def measured(rounds: int, size_px: tuple[int, int]) -> tuple[list[float], list[f
         for _ in range(rounds):
             for _ in range(IDLE_FRAMES):
                 frame(idle)
-            walk.generate()
+            walk.asking.generate()
             walk.frame()
             while not walk.at_rest:
                 frame(flying)

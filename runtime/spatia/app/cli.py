@@ -77,12 +77,14 @@ def run(
 def replay(
     run: Annotated[Path, typer.Argument(help="A run folder, or a saved world.")],
     out: Annotated[Optional[Path], typer.Option(help="Keep the world that comes out, in a new folder.")] = None,  # noqa: UP045
+    record: Annotated[Optional[Path], typer.Option(help="Film what the window showed into this MP4.")] = None,  # noqa: UP045
+    size: Annotated[str, typer.Option(metavar="WxH", help="Of the film, in pixels.")] = "1280x720",
     debug: Debug = False,
 ) -> None:
     """Walk a recorded run again from its orders, and compare every byte. Exits with 1 when something differs."""
     from spatia.app.replay import print_replay
 
-    if not print_replay(run, out=out):
+    if not print_replay(run, out=out, film=record, size=size):
         raise typer.Exit(1)
 
 
@@ -131,6 +133,10 @@ def walk(
     record: Annotated[Optional[Path], typer.Option(help="Film the walk into this MP4.")] = None,  # noqa: UP045
     bindings: Annotated[Optional[Path], typer.Option(help="A YAML file of actions and their keys.")] = None,  # noqa: UP045
     gamepads: Annotated[Optional[Path], typer.Option(help="Mappings of gamepads, as SDL writes them.")] = None,  # noqa: UP045
+    insert: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="A PLY that can be put into the world: the comma chooses it, I inserts it. May be repeated."),
+    ] = None,
     overrides: Overrides = None,
     debug: Debug = False,
 ) -> None:
@@ -145,7 +151,7 @@ def walk(
     else:
         open_folder = (lambda: fresh_folder(Path("runs") / source.stem)) if out is None else (lambda: new_folder(out))
         world = Begin(scene_file=walk_scene(source, overrides or []), open_folder=open_folder)
-    folder = walk_in_window(world, film=record, bindings_file=bindings, gamepads_file=gamepads)
+    folder = walk_in_window(world, film=record, bindings_file=bindings, gamepads_file=gamepads, things=insert or [])
     typer.echo(f"world {folder.world}; walk on with: spatia walk {folder.path}")
 
 

@@ -6,6 +6,8 @@ Each action returns what to say of it; an empty text says nothing.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from spatia.app.pointing import Pointing
 from spatia.app.session import Session
 from spatia.app.sources import file_sha256
@@ -15,7 +17,7 @@ from spatia.memory.picking import colors_of, positions_of, select
 from spatia.records.cloud import Points
 from spatia.records.control import ApplyEdit
 from spatia.records.edits import AddCloud, AddPrimitive, Edit, Move, Recolor, Redo, Remove, Undo, Vec3
-from spatia.worlds.ply import write_ply
+from spatia.worlds.ply import read_ply, write_ply
 
 PAINT = (230, 90, 40)
 THING_M = 0.3  # a ball to insert
@@ -26,13 +28,24 @@ NOTHING_THERE = "there is nothing there to put it on"
 class Editing:
     """A person's tool, selection, and the edits that are not in the scene file yet."""
 
-    def __init__(self, session: Session, *, folder: Path, save: Callable[[Sequence[Edit]], None] | None) -> None:
-        """`folder` takes the copies that edits name; `save` writes edits into the scene file, where there is one."""
+    def __init__(
+        self,
+        session: Session,
+        *,
+        folder: Path,
+        save: Callable[[Sequence[Edit]], None] | None,
+        things: Sequence[Path] = (),
+    ) -> None:
+        """`folder` takes the copies that edits name; `save` writes edits into the scene file, where there is one.
+
+        `things` are PLY files that can be inserted beside the ball.
+        """
         self._session = session
         self._folder = folder
         self._save = save
         self._unsaved: list[Edit] = []
         self._undone: list[Edit] = []
+        self._things: tuple[Path | None, ...] = (*things, None)  # the next one first; None is the ball
         self.pointing = Pointing(session.labels)
 
     def do(self, edit: Edit) -> None:
@@ -57,14 +70,37 @@ class Editing:
         self.do(Recolor(where=self.pointing.selection, color=PAINT, strength=0.8))
         return ""
 
+    def next_thing(self) -> str:
+        """What `insert` puts there: a file, the next one, and at last the ball."""
+        self._things = (*self._things[1:], self._things[0])
+        thing = self._things[0]
+        return f"to insert: {'a ball' if thing is None else thing.name}"
+
     def insert(self) -> str:
-        """A ball on what was pointed at."""
+        """A thing to stand on what was pointed at."""
         if self.pointing.at is None:
             return "point at a place first"
+        if self._things[0] is not None:
+            return self._insert_cloud(self._things[0], self.pointing.at)
         x, y, z = self.pointing.at
         center_m = (x, y - THING_M / 2, z)
         self.do(AddPrimitive(shape="sphere", center_m=center_m, size_m=(THING_M,) * 3, color=PAINT))
         return ""
+
+    def _insert_cloud(self, path: Path, at: Vec3) -> str:
+        """The middle of the cloud's underside comes to lie there; y points down."""
+        try:
+            points = read_ply(path, max_points=self._session.scene.memory.rgb.max_points).points
+            if not len(points):
+                return f"{path.name} holds no points"
+            low, high = points.positions_in_world.min(axis=0), points.positions_in_world.max(axis=0)
+            x, y, z = (float(v) for v in at - np.array([(low[0] + high[0]) / 2, high[1], (low[2] + high[2]) / 2]))
+            self.do(AddCloud(path=str(path), sha256=file_sha256(path), offset_m=(x, y, z)))
+        except SpatiaError as error:
+            return " ".join(str(error).split())
+        except OSError as error:
+            return f"{path.name} cannot be read: {error.strerror}"
+        return f"{path.name} put there"
 
     def move(self, world_from_camera: F64) -> str:
         """The selection to what stands in the middle of the view now."""

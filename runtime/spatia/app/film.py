@@ -16,10 +16,11 @@ MAX_WAITING = 48  # frames; two seconds of a slow disk
 class Film:
     """`put` and `close` belong to the main thread. What the disk refuses is told in `problem`, and the walk goes on."""
 
-    def __init__(self, path: Path, *, fps: float) -> None:
+    def __init__(self, path: Path, *, fps: float, waits: bool = False) -> None:
+        """`waits`: `put` waits for the disk, and no frame is left out."""
         self.path = path
         self.problem = ""
-        self._frames: Inbox[U8] = Inbox(max_items=MAX_WAITING, when_full="reject")
+        self._frames: Inbox[U8] = Inbox(max_items=MAX_WAITING, when_full="block" if waits else "reject")
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, args=(fps,), name="spatia-film", daemon=True)
         self._thread.start()

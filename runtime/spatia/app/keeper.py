@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from spatia.app.failures import failed_event
 from spatia.app.journal import packed, plain
 from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.perception import visible_voxels
@@ -31,7 +32,7 @@ from spatia.records.arrays import Bool
 from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points, X, Z
 from spatia.records.edits import AddCloud, Edit, Move, Redo, Undo
 from spatia.records.frames import Frames
-from spatia.records.generation import ClipLatents
+from spatia.records.generation import ClipLatents, Failure
 from spatia.records.latents import LatentSnapshot
 from spatia.records.projection import MetricSplat, Projector
 from spatia.store.canonical import unpack_plain
@@ -219,6 +220,10 @@ class WorldKeeper:
         )
         self._stage_s[order.clip] = stage_s | {"commit": self._clock.now_s() - started_s}
         return self.snapshot()
+
+    def note_failure(self, failure: Failure, *, tick: int) -> None:
+        """Into the journal, from which a replay knows which clips were not made."""
+        self._store.append_events([failed_event(tick, failure)])
 
     def edit(self, edit: Edit) -> CloudSnapshot:
         """Apply an edit and make it one commit. Raises `SpatiaError`, with nothing changed, where it cannot be done."""

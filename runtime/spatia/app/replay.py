@@ -1,8 +1,8 @@
 """A recorded run walked again from its orders alone: does the same world come out, byte for byte? Main thread.
 
 A journal holds every order with its tick; results are committed at the ticks at which they once were, so a live run
-repeats as a lockstep one does. Where a run was cut short and gone on with, so is its replay. What was not ordered is
-not repeated: a clip that was cancelled, or failed for want of memory, is made this time and told as a difference.
+repeats as a lockstep one does. Where a run was cut short and gone on with, so is its replay. A clip that was cancelled
+or failed is not made this time either: what stopped it came from outside, as an order does.
 """
 
 import hashlib
@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 import typer
 
+from spatia.app.failures import failures_of
 from spatia.app.fingerprint import fingerprint
 from spatia.app.keeper import commit_ticks_of
 from spatia.app.run import round_poses
 from spatia.app.session import Session
 from spatia.app.sources import world_folder
+from spatia.ecs import Frame
 from spatia.errors import SpatiaError, StoreError
 from spatia.geom.pose import F64
 from spatia.records import edits
@@ -68,14 +70,22 @@ class Replayed:
     versions: tuple[str, ...]  # what ran in another version then: ``numpy 1.26.4, now 2.1.0``
 
 
-def replay(run: Path, *, out: Path | None = None, said: Callable[[CommitInfo], None] = lambda commit: None) -> Replayed:
+def replay(
+    run: Path,
+    *,
+    out: Path | None = None,
+    said: Callable[[CommitInfo], None] = lambda commit: None,
+    watched: Callable[[Session, Frame], None] = lambda session, mail: None,
+) -> Replayed:
     """Walk a run's orders again, and compare commits, frames and journal; stops at the first commit that differs.
 
     `run` is a run folder or a saved world; `out` keeps the world that comes out, in a new folder. `said` hears of every
-    commit that is the same. Raises `StoreError` for a folder that holds no run, or one that cannot be walked again.
+    commit that is the same, `watched` sees every tick. Raises `StoreError` for a folder that holds no run, or one that
+    cannot be walked again.
     """
     with open_store(world_folder(run), read_only=True) as recorded, TemporaryDirectory() as scratch:
-        return _Replay(recorded, name=str(run), folder=Path(scratch) / "world" if out is None else out, said=said).run()
+        folder = Path(scratch) / "world" if out is None else out
+        return _Replay(recorded, name=str(run), folder=folder, said=said, watched=watched).run()
 
 
 class _Given:
@@ -102,11 +112,20 @@ class _Given:
 class _Replay:
     """One replay. The world is opened anew for each session that the run was walked in."""
 
-    def __init__(self, recorded: WorldStore, *, name: str, folder: Path, said: Callable[[CommitInfo], None]) -> None:
+    def __init__(
+        self,
+        recorded: WorldStore,
+        *,
+        name: str,
+        folder: Path,
+        said: Callable[[CommitInfo], None],
+        watched: Callable[[Session, Frame], None],
+    ) -> None:
         self._recorded = recorded
         self._name = name
         self._folder = folder
         self._said = said
+        self._watched = watched
         self._commits = list(recorded.log())
         self._events = [event for event in recorded.events() if event.kind != "timings"]
         if not self._commits or "scene" not in recorded.settings:
@@ -147,7 +166,13 @@ class _Replay:
         last_tick = max((event.tick for event in events), default=-1)
         with (
             open_store(self._folder) as store,
-            Session(self._scene, store=store, commit_ticks=commit_ticks, source=source) as session,
+            Session(
+                self._scene,
+                store=store,
+                commit_ticks=commit_ticks,
+                failures=failures_of(events, where=self._name),
+                source=source,
+            ) as session,
         ):
             while session.world.tick <= last_tick:
                 polls = orders.get(session.world.tick)
@@ -155,10 +180,12 @@ class _Replay:
                 source.push(*given)
                 self._orders += len(given)
                 try:
-                    session.tick()
+                    mail = session.tick()
                 except SpatiaError:  # as then: the tick was begun again, with the next orders
                     if not given:
                         raise
+                else:
+                    self._watched(session, mail)
                 if difference := self._different_commit(store):
                     return difference
             return self._different_commit(store)
@@ -309,9 +336,26 @@ def _summary(event: Event | None) -> str:
     return f"{event.kind} of tick {event.tick} ({hashlib.sha256(event.payload).hexdigest()[:12]})"
 
 
-def print_replay(run: Path, *, out: Path | None) -> bool:
-    """What `spatia replay` prints; whether the same came out."""
-    found = replay(run, out=out, said=lambda commit: typer.echo(f"commit {commit.number} ({commit.kind}): the same"))
+def print_replay(run: Path, *, out: Path | None, film: Path | None, size: str) -> bool:
+    """What `spatia replay` prints; whether the same came out, and was filmed where a film was wanted."""
+
+    def said(commit: CommitInfo) -> None:
+        typer.echo(f"commit {commit.number} ({commit.kind}): the same")
+
+    if film is None:
+        return _print_replayed(replay(run, out=out, said=said))
+    from spatia.app.replay_film import ReplayFilm, parsed_size  # OpenGL
+
+    filming = ReplayFilm(film, size_px=parsed_size(size))
+    try:
+        found = replay(run, out=out, said=said, watched=filming.watch)
+    finally:
+        problem = filming.close()
+    typer.echo(problem or f"film {film}")
+    return _print_replayed(found) and not problem
+
+
+def _print_replayed(found: Replayed) -> bool:
     if found.difference is None:
         typer.echo(
             f"the same: {found.orders} orders gave {found.commits} commits, {found.frames} frames and "

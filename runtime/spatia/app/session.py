@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatia.app.build import build_parts
+from spatia.app.failures import Failed
 from spatia.app.fingerprint import fingerprint
 from spatia.app.journal import packed
 from spatia.app.round import RoundResult
@@ -78,6 +79,7 @@ class Session:
         while_waiting: Callable[[Progress], None] = lambda progress: None,
         preview: Callable[[RoundResult], None] = lambda result: None,
         commit_ticks: Mapping[int, int] | None = None,
+        failures: Mapping[int, Failed] | None = None,
         source: OrderQueue | None = None,
         live_wait_s: float | None = None,
         in_background: bool = False,
@@ -85,7 +87,8 @@ class Session:
         """A store with commits is resumed. Raises `SpatiaError` for a world or a device that is not to be had.
 
         `while_waiting` hears of progress on the calling thread; `preview` sees each round on the production thread
-        before it is committed. With `commit_ticks` (see `commit_ticks_of`) a replay commits when a live run did.
+        before it is committed. With `commit_ticks` (see `commit_ticks_of`) a replay commits when a live run did,
+        and with `failures` (see `failures_of`) it goes without the clips that the run went without.
         `source` is what orders go through, a script by default; `live_wait_s` paces a live session that nothing else
         paces, one tick of the walk by default. `in_background` workers yield the processor to the calling thread.
         """
@@ -120,6 +123,7 @@ class Session:
                 context=self._keeper.context,
                 latents=lambda: (self._keeper.latents(), self._keeper.preceding_latents()),
                 commit_ticks=commit_ticks,
+                failures=failures,
                 while_waiting=while_waiting,
             ),
             Remembering(self._keeper),

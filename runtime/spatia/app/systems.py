@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from spatia.app.failures import Failed
 from spatia.app.production import Production
 from spatia.app.round import RoundOrder, RoundResult
 from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
@@ -135,7 +136,7 @@ class Rounds:
     """From trajectory to results. One round is in flight at a time, since the next needs its last frames.
 
     A result is committed at its due tick (lockstep), or when it is ready (live). `commit_ticks` holds the ticks of an
-    earlier live run by request id; a replay commits at those.
+    earlier live run by request id; a replay commits at those. What is among `failures` is not made at all.
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class Rounds:
         context: Callable[[tuple[int, ...]], tuple[Frames, Bool]],
         latents: Callable[[], tuple[LatentSnapshot | None, ClipLatents | None]],
         commit_ticks: Mapping[int, int] | None = None,
+        failures: Mapping[int, Failed] | None = None,
         while_waiting: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self._production = production
@@ -157,6 +159,7 @@ class Rounds:
         self._context = context
         self._latents = latents
         self._commit_ticks = commit_ticks or {}
+        self._failures = failures or {}
         self._while_waiting = while_waiting
 
     def __call__(self, app: App) -> None:
@@ -228,12 +231,17 @@ class Rounds:
 
     def submit(self, world: World, frame: Frame, commands: Commands) -> None:
         for order in frame.read(RoundOrder):
-            if not self._production.submit(order):
+            if order.request_id not in self._failures and not self._production.submit(order):
                 raise GenerationError("the production queue is full", fix="wait for the round in flight")
             commands.spawn(InFlight(request_id=order.request_id, due_tick=world.tick + order.new_frame_count))
 
     def collect(self, world: World, frame: Frame, commands: Commands) -> None:
         for entity, request in world.query(InFlight):
+            if failed := self._failures.get(request.request_id):
+                if world.tick >= failed.tick:
+                    commands.despawn(entity)
+                    frame.send(failed.failure)
+                continue
             due_tick = self._commit_ticks.get(request.request_id, request.due_tick)
             lockstep = self._settings.commit == "lockstep" or request.request_id in self._commit_ticks
             if lockstep and world.tick < due_tick:
@@ -256,6 +264,8 @@ class Keeper(Protocol):
     """What Remembering drives: the owner of memory, archive and store."""
 
     def merge(self, result: RoundResult, *, tick: int) -> CloudSnapshot: ...
+
+    def note_failure(self, failure: Failure, *, tick: int) -> None: ...
 
     def edit(self, edit: Edit) -> CloudSnapshot: ...
 
@@ -295,7 +305,8 @@ class Remembering:
             )
             commands.put(trajectory)
             frame.send(Counts(clips=1))
-        for _ in frame.read(Failure):
+        for failure in frame.read(Failure):
+            self._keeper.note_failure(failure, tick=world.tick)
             # The poses stay; nothing is tried again before somebody asks.
             commands.put(replace(trajectory, owed=0))
             frame.send(Counts(failures=1))

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from spatia.app.asking import Asking
 from spatia.app.editing import Editing, next_file
 from spatia.app.film import Film
 from spatia.app.hud import Eta, hud_lines
@@ -22,22 +23,19 @@ from spatia.app.state import Trajectory, Walker
 from spatia.app.systems import Committed
 from spatia.clock import Clock
 from spatia.control.collision import softened
-from spatia.control.policy import PolicyState, decide
 from spatia.control.steering import Steering
 from spatia.control.walk import step_pose
 from spatia.errors import GenerationError, SpatiaError
-from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.pose import F64
 from spatia.input.bindings import Bindings
 from spatia.input.live import LiveSource
 from spatia.records.arrays import F32, U8
-from spatia.records.control import Generate, Motion
+from spatia.records.control import Motion
 from spatia.records.edits import Edit, OfClip, Remove
 from spatia.records.generation import Failure
-from spatia.records.input import BACKSPACE, EARLIER, ENTER, ESCAPE, LATER, InputSnapshot
-from spatia.render.view import ColorBy, Drawn, PictureMode, View
+from spatia.records.input import InputSnapshot
+from spatia.render.view import ColorBy, Drawn, PictureMode, View, window_lens
 
-RECENT_POSES = 48
 NOTICE_S = 6.0
 COLORS: tuple[ColorBy, ...] = ("rgb", "coverage", "provenance")
 PICTURES: tuple[PictureMode, ...] = ("off", "beside", "over")
@@ -91,10 +89,11 @@ class Walk:
         folder: Path,
         film: Path | None = None,
         save_edits: Callable[[Sequence[Edit]], None] | None = None,
+        things: Sequence[Path] = (),
     ) -> None:
         """`source` is the session's. `folder` takes screenshots and films; a film to `film` begins at once.
 
-        `save_edits` writes edits into the scene file; None where the walk has none.
+        `save_edits` writes edits into the scene file; None where the walk has none. `things` are PLY files to insert.
         """
         self._session = session
         self._source = source
@@ -110,11 +109,8 @@ class Walk:
         self._frame_s = 0.0
         self._eta = Eta()
         self._notice, self._notice_until_s = "", 0.0
-        self._policy = PolicyState(policy=session.scene.generation.policy)
-        self._typed = ""
-        self._prompts: list[str] = []  # typed in this walk, the newest last
-        self._recalled = 0  # how far back in them
-        self.editing = Editing(session, folder=folder, save=save_edits)
+        self.asking = Asking(session, source)
+        self.editing = Editing(session, folder=folder, save=save_edits, things=things)
         self._clip: tuple[U8, float] | None = None  # the last clip's frames, and when it came
         self._clips: list[int] = []  # of this walk, that are in the memory
         self._drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
@@ -151,7 +147,7 @@ class Walk:
         for motion in motions:
             if motion != Motion():
                 self._session.push(self._softened(motion))
-            self._ask_for_clip()
+            self.asking.tick()
             self._tick()
         self._draw(seen, ticks=len(motions))
         self._window.swap()
@@ -159,7 +155,7 @@ class Walk:
     @property
     def at_rest(self) -> bool:
         """No clip is in the making, owed or wished for, and no edit waits."""
-        return self._session.is_idle and not self._source.waiting and self._policy.wish is None
+        return self._session.is_idle and not self._source.waiting and not self.asking.wishing
 
     # -- what a person asks for -----------------------------------------------------------------------------------
 
@@ -168,61 +164,10 @@ class Walk:
         for note in seen.notes:
             self.say(note)
         for letter in seen.typed:
-            self._type(letter)
+            self.say(self.asking.type(letter))
         for action in seen.pressed:
             if action in HANDLERS:
                 HANDLERS[action](self)
-
-    def _type(self, letter: str) -> None:
-        if letter == ENTER:
-            text, self._typed, self._recalled = self._typed.strip(), "", 0
-            if text:
-                self._prompts.append(text)
-            self.generate(text)
-        elif letter == ESCAPE:
-            self._typed, self._recalled = "", 0
-        elif letter == BACKSPACE:
-            self._typed = self._typed[:-1]
-        elif letter in (EARLIER, LATER):
-            self._recalled = min(max(self._recalled + (1 if letter == EARLIER else -1), 0), len(self._prompts))
-            self._typed = self._prompts[-self._recalled] if self._recalled else ""
-        elif letter.isprintable():
-            self._typed += letter
-
-    def generate(self, prompt: str | None = None) -> None:
-        """Ask for a clip along the way walked since the last one; without a prompt the last one goes on."""
-        if len(self._session.world.resource(Trajectory).poses) < 2:
-            self.say("walk a few steps first: a clip is made along the way walked")
-            return
-        wanted = self._policy.prompt if prompt is None else prompt
-        self._policy = self._policy.wishing(Generate(prompt=wanted))
-        self.say(f"asked for a clip{f': {wanted}' if wanted else ''}")
-
-    def _ask_for_clip(self) -> None:
-        session = self._session
-        poses = session.world.resource(Trajectory).poses
-        recent = poses[-RECENT_POSES:] if len(poses) else self._walker_pose()[None]
-        decision = decide(
-            self._policy,
-            tick=session.world.tick,
-            walked_frames=len(poses),
-            in_flight=not session.is_idle or self._source.waiting > 0,
-            recent=Cameras(world_from_camera=recent, intrinsics=session.intrinsics),
-            clip_frames=session.scene.generation.clip_frames,
-            coverage=session.coverage,
-            least_coverage=session.scene.generation.coverage_below,
-        )
-        self._policy = decision.state
-        if decision.generate is not None:
-            session.push(decision.generate)
-
-    def switch_policy(self) -> None:
-        self._policy = self._policy.switched()
-        self.say(f"clips {self._policy.policy.replace('_', ' ')}")
-
-    def cancel(self) -> None:
-        self._session.cancel()
-        self.say("asked to give up the clip in the making")
 
     def undo_round(self) -> None:
         if not self._clips:
@@ -292,9 +237,10 @@ class Walk:
             result = committed.result
             self._clip = (result.archived.frames.rgb, self._now_s)
             self._clips.append(result.order.clip)
+            self.asking.made()
             self.say(f"clip {result.order.clip}: the memory knew {result.coverage:.0%} of it")
         for failure in mail.read(Failure):
-            self.say(f"no clip ({failure.kind}): {failure.message.partition(chr(10))[0]}")
+            self.say(self.asking.failed(failure))
 
     def say(self, text: str) -> None:
         """In the corner, for a while. Nothing to say leaves what stands there."""
@@ -312,13 +258,13 @@ class Walk:
         progress = self._session.progress()
         panel: tuple[str, ...] = ()
         if seen.typing:
-            panel = ("instruction for the next round; Enter asks, Esc leaves", f"{self._typed}_")
+            panel = ("instruction for the next round; Enter asks, Esc leaves", f"{self.asking.typed}_")
         elif self._looks.help:
             panel = ("keys", *self._bindings.help_lines())
         view = View(
             cloud=snapshot,
             world_from_camera=self.pose(),
-            intrinsics=self._lens(width_px, height_px),
+            intrinsics=window_lens(self._session.intrinsics, (width_px, height_px)),
             color_by=self._looks.color_by,
             holes=self._looks.holes,
             grid=self._looks.grid,
@@ -328,7 +274,7 @@ class Walk:
             highlighted=self.editing.pointing.shown,
             hud=hud_lines(
                 frame_s=self._frame_s,
-                mode=f"{self._steering.mode} x{self._steering.pace:.1f}, {self._policy.policy.replace('_', ' ')}, "
+                mode=f"{self._steering.mode} x{self._steering.pace:.1f}, {self.asking.policy}, "
                 f"{self.editing.pointing.tool}" + (", filming" if self._film is not None else ""),
                 snapshot=snapshot,
                 drawn=self._drawn,
@@ -357,19 +303,6 @@ class Walk:
     def _pitch_rad(self) -> float:
         return math.asin(float(np.clip(-self._walker_pose()[1, 2], -1.0, 1.0)))
 
-    def _lens(self, width_px: int, height_px: int) -> Intrinsics:
-        """The walker's field of view from top to bottom, in a window of any shape."""
-        own = self._session.intrinsics
-        focal_px = own.fy_px * height_px / own.height_px
-        return Intrinsics(
-            fx_px=focal_px,
-            fy_px=focal_px,
-            cx_px=width_px / 2,
-            cy_px=height_px / 2,
-            width_px=width_px,
-            height_px=height_px,
-        )
-
     def _path(self) -> F32:
         poses = self._session.world.resource(Trajectory).poses
         return poses[:, :3, 3].astype(np.float32)
@@ -386,20 +319,21 @@ class Walk:
 NOWHERE: F32 = np.empty((0, 3), np.float32)
 
 HANDLERS: dict[str, Callable[[Walk], None]] = {
-    "generate": Walk.generate,
-    "cancel": Walk.cancel,
+    "generate": lambda walk: walk.say(walk.asking.generate()),
+    "cancel": lambda walk: walk.say(walk.asking.cancel()),
     "undo_round": Walk.undo_round,
     "select": Walk.select,
     "next_tool": lambda walk: walk.say(walk.editing.pointing.next_tool()),
     "move": lambda walk: walk.say(walk.editing.move(walk.pose())),
     "duplicate": lambda walk: walk.say(walk.editing.duplicate(walk.pose())),
     "insert": lambda walk: walk.say(walk.editing.insert()),
+    "next_thing": lambda walk: walk.say(walk.editing.next_thing()),
     "delete": lambda walk: walk.say(walk.editing.delete()),
     "recolor": lambda walk: walk.say(walk.editing.recolor()),
     "undo": lambda walk: walk.editing.undo(),
     "redo": lambda walk: walk.editing.redo(),
     "save": lambda walk: walk.say(walk.editing.save()),
-    "policy": Walk.switch_policy,
+    "policy": lambda walk: walk.say(walk.asking.switch_policy()),
     "record": Walk.record,
     "holes": lambda walk: walk.toggle("holes"),
     "grid": lambda walk: walk.toggle("grid"),

@@ -131,9 +131,13 @@ def walk_in_window(
     film: Path | None,
     bindings_file: Path | None,
     gamepads_file: Path | None,
+    things: Sequence[Path] = (),
     size: tuple[int, int] = WINDOW_PX,
 ) -> RunFolder:
-    """Until the person leaves. Raises `SpatiaError` before anything is made where there is no world or no window."""
+    """Until the person leaves. `things` are PLY files to insert.
+
+    Raises `SpatiaError` before anything is made where there is no world or no window.
+    """
     source, bindings = LiveSource(), bindings_of(world.scene, bindings_file)
     named = gamepads_file or world.scene.controls.gamepads
     gamepads = () if named is None else read_mappings(named)
@@ -153,6 +157,7 @@ def walk_in_window(
                     folder=folder.path,
                     film=film,
                     save_edits=world.saver(session.labels),
+                    things=[thing.resolve() for thing in things],
                 )
                 walk.run()
         finally:

@@ -83,6 +83,7 @@ ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
         "move": Action("move the selection to what is pointed at", ("o",)),
         "duplicate": Action("put a copy of it there", ("b",)),
         "insert": Action("insert a thing", ("insert", "i")),
+        "next_thing": Action("which thing: a ball, or a PLY of --insert", ("comma",)),
         "undo": Action("undo an edit", ("u",)),
         "redo": Action("redo an edit", ("y",)),
         "holes": Action("show what has not been seen", ("h", "pad_dpad_up")),

@@ -39,7 +39,8 @@ except ImportError as error:  # the shared library, not the package
 
 MAX_SIDE_PX = 16_384
 NO_DISPLAY_FIX = (
-    "set DISPLAY or WAYLAND_DISPLAY to a running desktop; `spatia run` makes the same film without a window"
+    "set DISPLAY or WAYLAND_DISPLAY to a running desktop; without one `spatia run` makes the clips of a scene, and "
+    "`spatia replay RUN --record out.mp4` films a walk that was recorded"
 )
 NO_OPENGL_FIX = (
     "install a driver with OpenGL 4.3 (apt-get install libgl1-mesa-dri for the one in software); see `spatia doctor`"

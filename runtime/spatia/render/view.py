@@ -42,6 +42,20 @@ class View:
             object.__setattr__(self, "picture", frozen(self.picture, "picture", np.uint8, (None, None, 3)))
 
 
+def window_lens(own: Intrinsics, size_px: tuple[int, int]) -> Intrinsics:
+    """A lens with the field of view of `own` from top to bottom, for a framebuffer of any shape."""
+    width_px, height_px = size_px
+    focal_px = own.fy_px * height_px / own.height_px
+    return Intrinsics(
+        fx_px=focal_px,
+        fy_px=focal_px,
+        cx_px=width_px / 2,
+        cy_px=height_px / 2,
+        width_px=width_px,
+        height_px=height_px,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
     """What a frame cost."""

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from spatia.app.state import Trajectory, Walker
-from spatia.records.edits import AddPrimitive, Remove
+from spatia.records.cloud import Points
+from spatia.records.edits import AddCloud, AddPrimitive, Remove
 from spatia.records.input import BACKSPACE, EARLIER, ENTER, ESCAPE, InputSnapshot
+from spatia.worlds.ply import write_ply
 from support.walking import NOTHING, Scripted
 
 IN_LOCKSTEP = "generation.commit=lockstep"
@@ -230,3 +232,52 @@ def test_two_walks_by_the_same_script_leave_the_same_world(tmp_path: Path) -> No
             assert head is not None
             heads.append(head.hash)
     assert heads[0] == heads[1]
+
+
+def thing(path: Path, *, points: int = 40) -> Path:
+    """A pole of one colour, 0.4 m high, far from where it was made."""
+    positions = np.stack([np.full(points, 7.0), np.linspace(-9.4, -9.0, points), np.full(points, 3.0)], axis=1)
+    write_ply(path, Points.of(positions, (250, 0, 250)))
+    return path
+
+
+def test_a_ply_is_put_on_what_is_pointed_at_taken_back_and_saved(tmp_path: Path) -> None:
+    with Scripted(tmp_path, IN_LOCKSTEP, things=[thing(tmp_path / "pole.ply")]) as person:
+        before = person.session.snapshot().points()
+        person.press("select", "insert")
+        assert "pole.ply put there" in person.hud
+        at = np.array(person.walk.editing.pointing.at)
+        person.until_idle()
+        points = person.session.snapshot().points()
+        pole = points.positions_in_world[(points.colors == (250, 0, 250)).all(axis=1)]
+        assert len(points) > len(before) and len(pole) > 5
+        assert np.allclose((pole[:, 0].mean(), pole[:, 1].max(), pole[:, 2].mean()), at, atol=0.05), "it stands there"
+        person.press("undo")
+        person.until_idle()
+        assert len(person.session.snapshot().points()) == len(before)
+        person.press("redo", "save")
+        assert [type(edit) for edit in person.saved] == [AddCloud]
+        person.press("next_thing")
+        assert "to insert: a ball" in person.hud
+        person.press("next_thing")
+        assert "to insert: pole.ply" in person.hud
+
+
+def test_a_file_that_is_no_cloud_is_told_and_the_walk_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "broken.ply").write_bytes(b"ply\nformat nonsense\n")
+    with Scripted(tmp_path, IN_LOCKSTEP, things=[tmp_path / "broken.ply", tmp_path / "missing.ply"]) as person:
+        head = person.session.store.head
+        person.press("select", "insert")
+        assert "broken.ply" in person.hud
+        person.press("next_thing", "insert")
+        assert "no such file" in person.hud
+        person.hold("forward", frames=3)
+        assert person.session.store.head == head and person.saved == []
+
+
+def test_a_lost_gamepad_is_said_and_the_walk_goes_on(person: Scripted) -> None:
+    person.frames(InputSnapshot(notes=("the gamepad is gone",)), 1)
+    assert "the gamepad is gone" in person.hud
+    before = position(person)
+    person.hold("forward", frames=12)
+    assert not np.array_equal(position(person), before)
