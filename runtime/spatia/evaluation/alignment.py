@@ -22,7 +22,8 @@ DEGREES_OF_FREEDOM = 5.0  # of Student's t, from Kerl et al.
 NEAREST_M = 0.05
 LEAST_POINTS = 50
 MOST_STEPS = 15
-SETTLED_PX = 0.04  # a step that moves the picture by less is the last
+PRECISE_PX = 0.02  # a step that moves the picture by less is the last
+SETTLED_PX = 0.1  # where the steps are used up, the last of them may move it by this much
 FINEST_SPREAD = 1.0  # brightness is known to whole numbers
 FARTHEST_TURN_RAD = np.pi / 18
 LEAST_OVERLAP = 0.4  # of the points, in a turned picture
@@ -47,7 +48,7 @@ class Alignment:
     correlation: float = 0.0  # of picture and points, each by its weight
     deviation_px: float = np.inf  # of the least certain motion by the normal equations, as seen at a typical depth.
     # They take the residuals for independent, which neighbours are not: true errors are some 10 times larger
-    settled: bool = False  # False: still moving when the steps were used up, or nothing left to fit
+    settled: bool = False  # False: it still moved when the steps were used up, or nothing was left to fit
 
 
 def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, start: F64, exposure: Exposure) -> Alignment:
@@ -59,7 +60,6 @@ def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, start: F64,
         return Alignment(exposure=exposure)
     depth_m = float(np.median(points[:, 2]))
     in_px = lens.fx_px * np.array([1 / depth_m] * 3 + [1.0] * 3)  # of translation and rotation
-    settled = False
     for _ in range(MOST_STEPS):
         residual = residuals(points, luma, shades, focal, pose, gain, bias)
         shown = np.isfinite(residual)
@@ -73,8 +73,7 @@ def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, start: F64,
             return Alignment(exposure=exposure)
         pose = np.asarray(motion(step[:6]) @ pose, dtype=np.float64)
         gain, bias = gain + float(step[6]), bias + float(step[7])
-        settled = moved_px < SETTLED_PX
-        if settled:
+        if moved_px < PRECISE_PX:
             break
     known = matrix[:6, :6] / np.outer(in_px, in_px) / spread**2
     return Alignment(
@@ -83,7 +82,7 @@ def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, start: F64,
         spread=spread,
         correlation=_correlation(residual[shown], luma[shown], exposure=Exposure(gain=gain, bias=bias), spread=spread),
         deviation_px=float(1 / np.sqrt(max(np.linalg.eigvalsh(known)[0], 1e-12))),
-        settled=settled,
+        settled=moved_px < SETTLED_PX,
     )
 
 
