@@ -249,3 +249,13 @@ def test_a_new_walk_begins_in_a_saved_world(tmp_path: Path) -> None:
     with Session.open(small_room(*saved, "estimation={estimator: completion}")) as session:
         np.testing.assert_array_equal(session.snapshot().points().positions_in_world, known.positions_in_world)
         assert len(session.walk(path.hold(session.start, frames=5))) == 5
+
+
+def test_clips_of_a_path_take_the_instruction_of_the_place_they_end_in() -> None:
+    with Session.open(small_room()) as session:
+        x, y, z = session.start[:3, 3].tolist()
+    at_the_start = f"prompts=[{{at_m: [{x}, {y}, {z}], within_m: 0.6, prompt: a fountain}}]"
+    with Session.open(small_room(at_the_start)) as session:
+        session.walk(path.dolly(session.start, 1.0, frames=17), prompt="a garden")
+        said = [info.payload["prompt"] for info in session.store.log() if info.kind == "clip"]
+    assert said == ["a fountain", "a garden", "a garden"]

@@ -3,6 +3,7 @@
 Main thread. What returns text says it to the person; an empty text says nothing.
 """
 
+from spatia.app.places import instruction_at
 from spatia.app.session import Session
 from spatia.app.state import Trajectory, Walker
 from spatia.control.policy import PolicyState, decide
@@ -26,6 +27,7 @@ class Asking:
         self._policy = PolicyState(policy=session.scene.generation.policy)
         self._prompts: list[str] = []  # typed in this walk, the newest last
         self._recalled = 0  # how far back in them
+        self._said = False  # the wish came with an instruction of its own
         self._lost = 0  # workers, since the last clip
         self.typed = ""
 
@@ -61,11 +63,12 @@ class Asking:
             return "walk a few steps first: a clip is made along the way walked"
         wanted = self._policy.prompt if prompt is None else prompt
         self._policy = self._policy.wishing(Generate(prompt=wanted))
+        self._said = prompt is not None
         self._lost = 0
         return f"asked for a clip{f': {wanted}' if wanted else ''}"
 
     def tick(self) -> None:
-        """Order what is due."""
+        """Order what is due. What goes on with an earlier instruction takes that of the place instead."""
         session, poses = self._session, self._trajectory.poses
         _, walker = next(session.world.query(Walker))
         recent = poses[-RECENT_POSES:] if len(poses) else walker.world_from_camera[None]
@@ -79,9 +82,10 @@ class Asking:
             coverage=session.coverage,
             least_coverage=session.scene.generation.coverage_below,
         )
-        self._policy = decision.state
+        said, self._policy = self._said and self.wishing, decision.state
         if decision.generate is not None:
-            session.push(decision.generate)
+            there = None if said else instruction_at(session.scene.prompts, walker.world_from_camera)
+            session.push(decision.generate if there is None else Generate(prompt=there))
 
     def made(self) -> None:
         self._lost = 0
@@ -95,6 +99,7 @@ class Asking:
         if self._lost >= TRIES or self.wishing:
             return said
         self._policy = self._policy.wishing(Generate(prompt=self._trajectory.prompt))
+        self._said = True
         return f"{said}; asked for it again"
 
     def switch_policy(self) -> str:

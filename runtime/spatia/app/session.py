@@ -116,6 +116,7 @@ class Session:
                     commit=scene.generation.commit,
                     live_wait_s=1.0 / scene.fps if live_wait_s is None else live_wait_s,
                     deadline_s=scene.generation.deadline_s,
+                    places=scene.prompts,
                     automatic=scene.generation.policy == "continuous",
                 ),
                 retrieve=self._keeper.retrieve,

@@ -49,6 +49,7 @@ class Trajectory:
     shown: int = 0  # how many of `poses` the walker has walked along
     owed: int = 0  # how many of `poses` somebody has asked clips of, however short the last clip is
     prompt: str = ""
+    typed: bool = False  # `prompt` was asked for by itself, and no place changes it
 
     def __post_init__(self) -> None:
         view = np.asarray(self.poses, dtype=np.float64).reshape(-1, 4, 4).view()

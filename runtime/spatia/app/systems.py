@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from spatia.app.failures import Failed
+from spatia.app.places import instruction_at
 from spatia.app.production import Production
 from spatia.app.round import RoundOrder, RoundResult
 from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
@@ -31,6 +32,7 @@ from spatia.records.edits import Edit
 from spatia.records.frames import Frames
 from spatia.records.generation import ClipLatents, Failure, Progress
 from spatia.records.latents import LatentSnapshot
+from spatia.scene.schema import PlacePrompt
 from spatia.streams import Streams
 from spatia.trajectory.rounds import Round, next_round
 
@@ -85,7 +87,8 @@ class Walking:
         for path in frame.read(FollowPath):
             trajectory = _extended(trajectory, path, last=pose)
         for generate in frame.read(Generate):
-            trajectory = replace(trajectory, owed=len(trajectory.poses), prompt=generate.prompt)
+            owed, typed = len(trajectory.poses), bool(generate.prompt)
+            trajectory = replace(trajectory, owed=owed, prompt=generate.prompt, typed=typed)
         if not frame.read(Motion) and trajectory.shown < len(trajectory.poses):
             pose = trajectory.poses[trajectory.shown]
             trajectory = replace(trajectory, shown=trajectory.shown + 1)
@@ -112,6 +115,7 @@ def _extended(trajectory: Trajectory, path: FollowPath, *, last: F64) -> Traject
         shown=min(trajectory.shown, len(before)),
         owed=len(before) + len(new),
         prompt=path.prompt,
+        typed=False,
     )
 
 
@@ -129,6 +133,7 @@ class RoundSettings:
     commit: Literal["lockstep", "live"] = "lockstep"
     live_wait_s: float = 0.0  # how long a live COLLECT waits for a result: paces a loop that has nothing else to do
     deadline_s: float | None = None
+    places: tuple[PlacePrompt, ...] = ()  # instructions at places of the world
     automatic: bool = True  # a clip as soon as there are poses enough; else only when somebody asks
 
 
@@ -223,11 +228,18 @@ class Rounds:
                 context_moving=context_moving,
                 references=references,
                 reference_numbers=numbers,
-                prompt=trajectory.prompt,
+                prompt=self._prompt(trajectory, due.new_poses[-1]),
                 deadline_s=self._settings.deadline_s,
             )
         )
         frame.send(Counts(requests=1))
+
+    def _prompt(self, trajectory: Trajectory, last_pose: F64) -> str:
+        """The place that the clip ends in has its say where nobody typed anything."""
+        if trajectory.typed:
+            return trajectory.prompt
+        there = instruction_at(self._settings.places, last_pose)
+        return trajectory.prompt if there is None else there
 
     def submit(self, world: World, frame: Frame, commands: Commands) -> None:
         for order in frame.read(RoundOrder):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from spatia.scene.schema_base import MAX_TEXT, NamedByValue, Part, ScenePath
+from spatia.scene.schema_base import MAX_TEXT, NamedByValue, Part, ScenePath, Vec3
 from spatia.scene.schema_edits import SceneEdit
 from spatia.scene.schema_estimation import Estimation
 from spatia.scene.schema_generators import (
@@ -131,6 +131,16 @@ class SceneRound(Part):
         if (self.path is None) == (self.input is None):
             raise PydanticCustomError("round", "needs either path or input")
         return self
+
+
+class PlacePrompt(Part):
+    """An instruction that belongs to a place. What a person types wins over it, and it wins over that of a round."""
+
+    at_m: Vec3
+    within_m: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        default=2.0, description="Of overlapping places the nearest."
+    )
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 
 
 class RgbMemory(Part):
@@ -280,6 +290,9 @@ class Scene(Part):
     world: WorldSource
     camera: Camera = Camera()
     rounds: Annotated[tuple[SceneRound, ...], Field(strict=False, min_length=1, max_length=1000)]
+    prompts: Annotated[tuple[PlacePrompt, ...], Field(strict=False, max_length=1000)] = Field(
+        default=(), description="Instructions for clips that end within a place, or are asked for there."
+    )
     memory: Memory = Memory()
     generation: Generation = Generation()
     estimation: Estimation = Estimation()

@@ -281,3 +281,28 @@ def test_a_lost_gamepad_is_said_and_the_walk_goes_on(person: Scripted) -> None:
     before = position(person)
     person.hold("forward", frames=12)
     assert not np.array_equal(position(person), before)
+
+
+def test_a_place_has_its_say_where_nothing_was_typed(tmp_path: Path) -> None:
+    with Scripted(tmp_path, IN_LOCKSTEP) as stranger:
+        x, y, z = position(stranger).tolist()
+    here = f"prompts=[{{at_m: [{x}, {y}, {z}], within_m: 5.0, prompt: a fountain}}]"
+    with Scripted(tmp_path, IN_LOCKSTEP, here) as person:
+        person.hold("forward", frames=12)
+        person.press("generate")
+        person.until_idle()
+        assert prompts(person) == {"a fountain"}
+        person.hold("back", frames=12)
+        person.type(f"a sofa{ENTER}")
+        person.until_idle()
+        assert prompts(person) == {"a fountain", "a sofa"}, "who types is heard"
+        clips = len(list(person.session.store.log()))
+        person.hold("forward", frames=12)
+        person.press("generate")
+        person.until_idle()
+        later = [info.payload["prompt"] for info in list(person.session.store.log())[clips:]]
+        assert set(later) == {"a fountain"}, "the place again, not what was typed before"
+
+
+def prompts(person: Scripted) -> set[object]:
+    return {info.payload["prompt"] for info in person.session.store.log() if info.kind == "clip"}
