@@ -15,7 +15,14 @@ from support.walking import NOTHING, Scripted
 KILLS = 25  # each half
 TICKS_A_CLIP = 6
 WAIT_S = 0.01  # a frame waits so long for the clip
-IN_A_PROCESS = ("generation.commit=live", "generation.generator={name: reprojection, worker: process}")
+SETTINGS = (
+    "generation.commit=live",
+    "generation.generator={name: reprojection, worker: process}",
+    "generation.first_frames=41",  # one clip each time
+    "generation.clip_frames=41",
+    "estimation.estimator=completion",
+    "estimation.segmenter=none",
+)
 BEFORE_THE_GENERATOR = ("waiting", "project")
 
 
@@ -25,7 +32,7 @@ BEFORE_THE_GENERATOR = ("waiting", "project")
 def test_fifty_killed_generators_cost_a_walk_no_clip(seed: int, tmp_path: Path) -> None:
     chance, asked = random.Random(seed), 0
     world = tmp_path / "world"
-    with Scripted(tmp_path, *IN_A_PROCESS, world=world, live_wait_s=WAIT_S) as person:
+    with Scripted(tmp_path, *SETTINGS, world=world, live_wait_s=WAIT_S) as person:
         kills = 0
         while kills < KILLS:
             person.hold("look_left" if asked % 2 else "look_right", frames=TICKS_A_CLIP)
