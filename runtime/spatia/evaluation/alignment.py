@@ -22,8 +22,7 @@ DEGREES_OF_FREEDOM = 5.0  # of Student's t, from Kerl et al.
 NEAREST_M = 0.05
 LEAST_POINTS = 50
 MOST_STEPS = 15
-PRECISE_PX = 0.02  # a step that moves the picture by less is the last
-SETTLED_PX = 0.1  # where the steps are used up, the last of them may move it by this much
+SETTLED_PX = 0.02  # a step that moves the picture by less is the last
 FINEST_SPREAD = 1.0  # brightness is known to whole numbers
 FARTHEST_TURN_RAD = np.pi / 18
 LEAST_OVERLAP = 0.4  # of the points, in a turned picture
@@ -73,7 +72,7 @@ def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, start: F64,
             return Alignment(exposure=exposure)
         pose = np.asarray(motion(step[:6]) @ pose, dtype=np.float64)
         gain, bias = gain + float(step[6]), bias + float(step[7])
-        if moved_px < PRECISE_PX:
+        if moved_px < SETTLED_PX:
             break
     known = matrix[:6, :6] / np.outer(in_px, in_px) / spread**2
     return Alignment(
