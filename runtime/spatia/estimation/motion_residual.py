@@ -21,6 +21,7 @@ import numpy.typing as npt
 from numba import njit
 
 from spatia.estimation.segment import grown
+from spatia.geom.camera import Cameras
 from spatia.records.arrays import F32, F64, I32, U8, Bool
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.geometry import Geometry, Report, Sighting, ignore
@@ -63,11 +64,12 @@ class MotionResidual:
         frames, cameras, settings = sighting.seen, geometry.cameras, self._settings
         if cameras.intrinsics != frames.cameras.intrinsics:
             raise ValueError("geometry must be on the raster of the frames")
-        views = views_of(sighting, geometry)
+        known = self._projector.project(cloud, cameras, look=MetricSplat(radius_m=cloud.voxel_m))
+        # Where the estimate knows no depth the memory's stands in: whatever hides it has another colour.
+        views = views_of(sighting, cameras, np.where(geometry.depth_m > 0, geometry.depth_m, known.depth_m))
         moving = np.zeros(frames.rgb.shape[:3], dtype=np.bool_)
         for k in range(len(frames)):
             report(k, len(frames))
-            known = self._projector.project(cloud, cameras[k : k + 1], look=MetricSplat(radius_m=cloud.voxel_m))
             moving[k] = cleaned(decided(votes(k, views, known, settings), settings), settings)
         return grown(moving, margin_px=settings.margin_px)
 
@@ -90,14 +92,15 @@ class Views:
     lens: F64  # [4] fx, fy, cx, cy
 
 
-def views_of(sighting: Sighting, geometry: Geometry) -> Views:
+def views_of(sighting: Sighting, cameras: Cameras, depth_m: F32) -> Views:
+    """`cameras` and `depth_m` are the keyframes'."""
     frames, context = sighting.seen, sighting.context
     earlier = np.zeros(context.rgb.shape[:3], dtype=np.float32) if context.depth_m is None else context.depth_m
-    depth_m = np.concatenate([geometry.depth_m, earlier])
+    depth_m = np.concatenate([depth_m, earlier])
     rgb = np.concatenate([frames.rgb, context.rgb])
     nearest_m, farthest_m = depth_range(depth_m)
     darkest, brightest = color_range(rgb)
-    lens = frames.cameras.intrinsics
+    lens = cameras.intrinsics
     return Views(
         depth_m=depth_m,
         nearest_m=nearest_m,
@@ -106,7 +109,7 @@ def views_of(sighting: Sighting, geometry: Geometry) -> Views:
         darkest=darkest,
         brightest=brightest,
         mute=np.concatenate([np.zeros(frames.rgb.shape[:3], dtype=np.bool_), sighting.context_moving]),
-        world_from_camera=np.concatenate([geometry.cameras.world_from_camera, context.cameras.world_from_camera]),
+        world_from_camera=np.concatenate([cameras.world_from_camera, context.cameras.world_from_camera]),
         lens=np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px]),
     )
 
@@ -172,13 +175,13 @@ def _ask_memory(k: int, views: Views, known: Projection, settings: MotionSetting
     A still thing may stand before what was seen from elsewhere, so this counts as a difference.
     """
     depth_m = views.depth_m[k]
-    nearest_m, farthest_m = (bound[0] for bound in depth_range(known.depth_m))
-    asked = (depth_m > 0) & (known.depth_m[0] > 0)
+    nearest_m, farthest_m = (bound[0] for bound in depth_range(known.depth_m[k : k + 1]))
+    asked = (depth_m > 0) & (known.depth_m[k] > 0)
     before = asked & (nearest_m > depth_m * (1 + settings.depth_tolerance))
     there = asked & ~before & (farthest_m >= depth_m * (1 - settings.depth_tolerance))
     color = views.rgb[k].astype(np.float64)
-    gain = _gain(color[there], known.rgb[0][there])
-    darkest, brightest = (gain * bound[0] for bound in color_range(known.rgb))
+    gain = _gain(color[there], known.rgb[k][there])
+    darkest, brightest = (gain * bound[0] for bound in color_range(known.rgb[k : k + 1]))
     off = np.maximum(darkest - color, color - brightest).max(axis=-1) > settings.color_tolerance
     counts[..., DIFFERS] += before | (there & off)
     counts[..., SUPPORTS] += there & ~off

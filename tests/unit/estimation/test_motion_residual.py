@@ -99,6 +99,14 @@ def test_a_ball_that_the_depth_knows_nothing_of_is_found_by_its_colour() -> None
     assert (moving & ~grown(ball, margin_px=MARGIN_PX)).mean() < 0.01
 
 
+def test_a_ball_of_unknown_depth_is_found_by_what_it_hides_of_the_memory() -> None:
+    frames = seen(ROLLING)
+    ball = ball_in(ROLLING, frames)
+    moving = moving_in(frames, exact(frames, np.where(ball, np.float32(0), depth_of(frames))), cloud=wall_memory())
+    assert moving[ball].mean() > 0.9
+    assert (moving & ~grown(ball, margin_px=MARGIN_PX)).mean() < 0.01
+
+
 def test_another_exposure_is_no_motion() -> None:
     frames = seen(STILL)
     rgb = frames.rgb.copy()
@@ -146,7 +154,7 @@ def test_votes_are_those_of_the_reference() -> None:
         context=context,
         context_moving=rng.random((3, *SHAPE)) < 0.2,
     )
-    views = views_of(sighting, exact(frames, depth_m))
+    views = views_of(sighting, frames.cameras, depth_m)
     for k in range(5):
         wanted = reference_votes(k, views, SETTINGS)
         assert wanted.any(axis=(0, 1)).all()
