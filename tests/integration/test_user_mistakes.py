@@ -15,6 +15,7 @@ from spatia.store.folder import open_store
 from support.command_line import Answer, spatia
 from support.mistakes import MISTAKES, Mistake, largest_blob_cut
 from support.scenes_small import ROOM
+from support.small_disk import make_room, small_disk
 from support.small_inputs import CLOUD, RECORDED, write_cloud, write_rgbd
 
 SPATIA = [sys.executable, "-m", "spatia"]
@@ -138,26 +139,17 @@ def in_a_process(*words: str, **environment: str) -> Answer:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of half a megabyte."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if not mounted("-t", "tmpfs", "-o", "size=512k", "tmpfs", disk):
-        pytest.skip("only root may mount a small disk")
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
-def mounted(*words: str | Path) -> bool:
-    return subprocess.run(["mount", *words], check=False, capture_output=True).returncode == 0
-
-
-def test_a_run_ended_by_a_full_disk_goes_on_once_there_is_room(bench: Path, small_disk: Path) -> None:
+def test_a_run_ended_by_a_full_disk_goes_on_once_there_is_room(bench: Path, disk: Path) -> None:
     assert spatia("run", "cloud.yaml", "--out", "free", *LONG).status == 0
-    out = small_disk / "out"
+    out = disk / "out"
     assert_told(spatia("run", "cloud.yaml", "--out", out, *LONG), "disk/out", "No space left", "free some disk space")
     assert_opens(out)
-    assert mounted("-o", "remount,size=64m", small_disk)
+    make_room(disk)
     assert spatia("run", "--resume", out).status == 0
     assert final_hash(out) == final_hash(bench / "free")
 

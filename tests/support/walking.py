@@ -1,7 +1,7 @@
 """A window whose person is a script, and a painter that only remembers."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from spatia.app.walk import Walk
 from spatia.input.bindings import Bindings
 from spatia.input.live import LiveSource
 from spatia.records.arrays import U8
+from spatia.records.edits import Edit
 from spatia.records.input import InputSnapshot
 from spatia.render.view import Drawn, View
 from spatia.store.folder import create
@@ -77,6 +78,7 @@ class Scripted:
         film: Path | None = None,
         live_wait_s: float = 0.0,
         things: Sequence[Path] = (),
+        save_edits: Callable[[Sequence[Edit]], None] | None = None,
     ) -> None:
         self.scene = small_room("generation.policy=on_demand", *overrides)
         self.source = LiveSource()
@@ -86,7 +88,7 @@ class Scripted:
             store = create(world, settings=scene_settings(self.scene), fingerprint=marks)
         self.session = Session(self.scene, store=store, source=self.source, live_wait_s=live_wait_s)
         self.window, self.painter = ScriptedWindow(), RememberingPainter()
-        self.saved: list[object] = []
+        self.saved: list[Edit] = []
         self.walk = Walk(
             self.session,
             self.source,
@@ -96,7 +98,7 @@ class Scripted:
             clock=SteppedClock(1.0 / self.scene.fps),
             folder=folder,
             film=film,
-            save_edits=self.saved.extend,
+            save_edits=save_edits or self.saved.extend,
             things=things,
         )
 

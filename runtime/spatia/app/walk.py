@@ -90,10 +90,12 @@ class Walk:
         film: Path | None = None,
         save_edits: Callable[[Sequence[Edit]], None] | None = None,
         things: Sequence[Path] = (),
+        log: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`source` is the session's. `folder` takes screenshots and films; a film to `film` begins at once.
 
         `save_edits` writes edits into the scene file; None where the walk has none. `things` are PLY files to insert.
+        `log` is told all that the corner of the window says.
         """
         self._session = session
         self._source = source
@@ -102,6 +104,7 @@ class Walk:
         self._bindings = bindings
         self._clock = clock
         self._folder = folder
+        self._log = log
         self._film = None if film is None else Film(film, fps=session.scene.fps)
         self._steering = Steering(tick_s=1.0 / session.scene.fps)
         self._looks = Looks()
@@ -126,7 +129,7 @@ class Walk:
             self._leave()
         finally:
             if self._film is not None:
-                self._film.close()
+                self._log(self._film.close())
 
     def _leave(self) -> None:
         """Give up the clip in the making, and do the edits that waited for it: none is lost."""
@@ -247,6 +250,7 @@ class Walk:
         if not text:
             return
         self._notice, self._notice_until_s = text, self._now_s + NOTICE_S
+        self._log(text)
 
     # -- the picture ----------------------------------------------------------------------------------------------
 
@@ -290,6 +294,8 @@ class Walk:
             frame = self._painter.read_pixels(size_px=(width_px, height_px))
             for _ in range(ticks):
                 self._film.put(frame)
+            if self._film.problem:
+                self.record()
 
     def _walker_pose(self) -> F64:
         _, walker = next(self._session.world.query(Walker))

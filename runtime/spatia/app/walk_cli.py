@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import typer
 
 from spatia.app.fingerprint import fingerprint
 from spatia.app.run_folder import RunFolder
@@ -158,6 +159,7 @@ def walk_in_window(
                     film=film,
                     save_edits=world.saver(session.labels),
                     things=[thing.resolve() for thing in things],
+                    log=lambda text: typer.echo(text, err=True),
                 )
                 walk.run()
         finally:
