@@ -4,7 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("insert", "retrieval", "projection", "splat", "latent", "session", "render", "walk")
+PROGRAMS = (
+    "insert",
+    "retrieval",
+    "projection",
+    "splat",
+    "latent",
+    "plane_sweep",
+    "pose_recovery",
+    "session",
+    "render",
+    "walk",
+)
 
 
 def main() -> None:

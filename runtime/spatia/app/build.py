@@ -79,6 +79,7 @@ def build_parts(
         projector=projector,
         clock=clock,
         latents=_latents(scene, opened.intrinsics),
+        rebuilds=scene.estimation.rebuild == "all",
     )
 
     def open_production() -> Production:

@@ -177,7 +177,7 @@ def _mapanything(choice: chosen.MapAnythingEstimator, *, clock: Clock) -> MapAny
 
 
 def _python_of(choice: chosen.MapAnythingEstimator) -> str:
-    return str(Path(EXAMPLE).expanduser() if choice.python is None else choice.python)
+    return EXAMPLE if choice.python is None else choice.python
 
 
 def _gate(choice: chosen.Gate) -> Gate:

@@ -17,7 +17,7 @@ from spatia.app.failures import failed_event
 from spatia.app.journal import packed, plain
 from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.perception import visible_voxels
-from spatia.app.round import RoundResult
+from spatia.app.round import PastKeyframes, RoundResult, Surroundings
 from spatia.app.sources import OpenedWorld, file_sha256, memory_of
 from spatia.app.staleness import StaleRegion, without_stale
 from spatia.clock import Clock
@@ -87,8 +87,11 @@ class WorldKeeper:
         projector: Projector,
         clock: Clock,
         latents: LatentKeeper | None = None,
+        rebuilds: bool = False,
     ) -> None:
+        """`rebuilds`: the memory is made anew from all keyframes after every clip."""
         self._latents = latents
+        self._rebuilds = rebuilds
         self._opened = opened
         self._store = store
         self._settings = retrieval
@@ -122,11 +125,15 @@ class WorldKeeper:
         count = len(self._archive)
         return self._fresh_frames(tuple(range(count - n, count)))
 
-    def context(self, references: tuple[int, ...]) -> tuple[Frames, Bool]:
-        """What new frames may be compared with: these archived frames and the last one, and what moved in them."""
+    def surroundings(self, references: tuple[int, ...]) -> Surroundings:
+        """What new frames may be compared with: these archived frames and the last one; all keyframes for a rebuild."""
         last = range(len(self._archive))[-1:]
         numbers = tuple(sorted({*references, *last}))
-        return self._fresh_frames(numbers), self._archive.moving(numbers)
+        return Surroundings(
+            context=self._fresh_frames(numbers),
+            context_moving=self._archive.moving(numbers),
+            history=self._history() if self._rebuilds else None,
+        )
 
     def walked(self, start: int, stop: int) -> Frames:
         """Frames of the walk by number."""
@@ -191,7 +198,10 @@ class WorldKeeper:
     def _merged(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
         started_s = self._clock.now_s()
         arrays: dict[str, AnyArray] = {} if self._latents is None else self._latents.merge(result)
-        inserted = self._memory.insert(result.points, votes=result.votes)
+        if result.order.surroundings.history is None:
+            inserted = self._memory.insert(result.points, votes=result.votes)
+        else:
+            inserted = self._memory.rebuild(result.points)
         numbers = self._archive.add(result.archived)
         stage_s = result.stage_s | {"merge": self._clock.now_s() - started_s}
         order = result.order
@@ -299,6 +309,21 @@ class WorldKeeper:
         self._store.close()
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _history(self) -> PastKeyframes:
+        """The keyframes that were merged: those that can be retrieved."""
+        merged: list[tuple[int, int]] = []
+        first = 0
+        for clip in self._archive.clips:
+            merged += [(first + at, clip.clip) for at, seen in enumerate(clip.visible) if len(seen.blocks)]
+            first += len(clip)
+        numbers = [number for number, _ in merged]
+        frames = self._archive.frames(numbers)
+        return PastKeyframes(
+            frames=Frames(rgb=frames.rgb, cameras=frames.cameras, time_s=frames.time_s),
+            moving=self._archive.moving(numbers),
+            clips=np.array([clip for _, clip in merged], dtype=np.int32),
+        )
 
     def _new_archive(self) -> FrameArchive:
         return FrameArchive(self._opened.intrinsics, voxel_m=self._settings.voxel_m)

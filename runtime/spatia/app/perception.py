@@ -4,15 +4,16 @@ On production's thread.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from spatia.app.round import KeyframePoses, RoundOrder, RoundResult
+from spatia.app.round import KeyframePoses, PastKeyframes, RoundOrder, RoundResult
 from spatia.app.stages import Stages
 from spatia.errors import EstimateRejectedError, EstimationError
-from spatia.estimation.free_space import sight_votes
+from spatia.estimation.free_space import sight_votes, undisputed
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.latent_points import latent_points
 from spatia.evaluation.pose_recovery import recover_path
@@ -24,7 +25,7 @@ from spatia.records.arrays import F32, I32, Bool
 from spatia.records.cloud import CloudSnapshot, Points
 from spatia.records.frames import Frames
 from spatia.records.generation import Clip, ClipLatents
-from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator, Sighting
+from spatia.records.geometry import DynamicSegmenter, Geometry, Report, SceneEstimator, Sighting
 from spatia.records.latents import FRAMES_A_LATENT, LatentGrid, LatentPoints
 from spatia.records.projection import Projection, Projector
 
@@ -73,20 +74,27 @@ class Perception:
         sighting = Sighting(
             frames=frames,
             keyframes=np.array(keyframes, dtype=np.int32),
-            context=order.context,
-            context_moving=order.context_moving,
+            context=order.surroundings.context,
+            context_moving=order.surroundings.context_moving,
         )
-        geometry = stages.timed("estimate", lambda: self._estimate(sighting, order, stages))
+        history = order.surroundings.history
+        whole = sighting if history is None else history.before(sighting)
+        estimated = stages.timed("estimate", lambda: self._estimate(whole, order, stages))
+        geometry = part(estimated, np.arange(len(estimated.cameras))[-len(keyframes) :])
         moving = stages.timed(
             "segment", lambda: self._segmenter.segment(sighting, geometry, cloud=cloud, report=stages.report)
         )
         at = np.flatnonzero(np.isin(keyframes, merged))
         seen, measured, moved = sighting.seen[at], part(geometry, at), moving[at]
         points = stages.timed("unproject", lambda: self._points(seen, measured, moved, order.clip))
-        votes = stages.timed(
-            "vote", lambda: sight_votes(measured, cloud=cloud, moving=moved, moving_lens=frames.cameras.intrinsics)
-        )
-        poses = stages.timed("find poses", lambda: self._poses(seen, sighting.keyframes[at], cloud))
+        votes = None
+        if history is not None:
+            points = Points.joined(*self._points_of_history(history, estimated), points)
+        else:
+            votes = stages.timed(
+                "vote", lambda: sight_votes(measured, cloud=cloud, moving=moved, moving_lens=frames.cameras.intrinsics)
+            )
+        poses = stages.timed("find poses", lambda: self._poses(seen, sighting.keyframes[at], cloud, stages.report))
         latents, in_world = None, None
         if clip.latents is not None and order.latents is not None:
             # What a padded round gives beyond its last new frame is left out.
@@ -123,7 +131,7 @@ class Perception:
             frame_sha256=frame_sha256,
             projection_sha256=projection_sha256,
             stage_s=stages.seconds,
-            notes=clip.notes + geometry.notes,
+            notes=clip.notes + estimated.notes,
         )
 
     def _estimate(self, sighting: Sighting, order: RoundOrder, stages: Stages) -> Geometry:
@@ -145,15 +153,22 @@ class Perception:
             )
         return geometry
 
-    def _poses(self, seen: Frames, numbers: I32, cloud: CloudSnapshot) -> KeyframePoses | None:
+    def _poses(self, seen: Frames, numbers: I32, cloud: CloudSnapshot, report: Report) -> KeyframePoses | None:
         if not self._settings.check_poses:
             return None
         # The cloud that holds the clip itself would find each frame where it was asked for.
-        recovered = recover_path(seen, cloud=cloud, projector=self._projector)
+        recovered = recover_path(seen, cloud=cloud, projector=self._projector, report=report)
         return KeyframePoses(frames=numbers, recovered=recovered)
 
     def _points(self, seen: Frames, geometry: Geometry, moving: Bool, clip: int) -> Points:
-        return points_of_geometry(seen, geometry, moving=moving, clip=clip, max_depth_m=self._settings.max_depth_m)
+        points = points_of_geometry(seen, geometry, moving=moving, clip=clip, max_depth_m=self._settings.max_depth_m)
+        return undisputed(points, geometry, moving=moving, moving_lens=seen.cameras.intrinsics)
+
+    def _points_of_history(self, history: PastKeyframes, geometry: Geometry) -> Iterator[Points]:
+        """Clip by clip; `geometry` begins with that of the history."""
+        for clip in np.unique(history.clips):
+            at = np.flatnonzero(history.clips == clip)
+            yield self._points(history.frames[at], part(geometry, at), history.moving[at], int(clip))
 
     def _latent_points(
         self, clip: int, latents: ClipLatents, geometry: Geometry, moving: Bool, grid: LatentGrid

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from spatia.evaluation.pose_recovery import RecoveredPath
 from spatia.geom.camera import Cameras
 from spatia.memory.frames import ArchivedClip
@@ -9,9 +11,42 @@ from spatia.records.arrays import F32, I32, U8, Bool
 from spatia.records.cloud import CloudSnapshot, Points, SightVotes
 from spatia.records.frames import Frames
 from spatia.records.generation import ClipLatents
+from spatia.records.geometry import Sighting
 from spatia.records.latents import FRAMES_A_LATENT, LatentPoints, LatentSnapshot
 
 TAIL_LATENTS = 3  # those of nine frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PastKeyframes:
+    """All keyframes that the memory was made of."""
+
+    frames: Frames  # H, without depth
+    moving: Bool  # [H, height, width] what moved in them
+    clips: I32  # [H] ascending
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def before(self, sighting: Sighting) -> Sighting:
+        """All these and the sighting's keyframes, as if all had come into view now."""
+        old, new = self.frames, sighting.frames
+        return Sighting.of(
+            Frames(
+                rgb=np.concatenate([old.rgb, new.rgb]),
+                cameras=Cameras.joined(old.cameras, new.cameras),
+                time_s=np.concatenate([old.time_s, new.time_s]),
+            )
+        ).only(np.concatenate([np.arange(len(old)), len(old) + sighting.keyframes]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surroundings:
+    """What the archive knows around the new frames."""
+
+    context: Frames  # frames that overlap the new ones, the last of the walk last
+    context_moving: Bool  # [C, H, W]
+    history: PastKeyframes | None  # where the memory is made anew after every clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,8 +64,7 @@ class RoundOrder:
     latents: LatentSnapshot | None  # None for a world that keeps none
     preceding_latents: ClipLatents | None  # of the last frames, where they are kept
     preceding: Frames
-    context: Frames  # archived frames that overlap the new ones, the last of the walk last
-    context_moving: Bool  # [C, H, W]
+    surroundings: Surroundings
     references: Frames
     reference_numbers: tuple[int, ...]
     prompt: str
@@ -53,7 +87,7 @@ class RoundResult:
     archived: ArchivedClip  # T new frames, with the estimated depth of the keyframes
     projection_rgb: U8  # [T, H, W, 3] what the memory knew
     coverage: float  # share of the new frames' pixels that the memory knew
-    points: Points
+    points: Points  # of the new keyframes; of the history as well, where there is one
     votes: SightVotes | None  # what the keyframes say of the points that were there; None where nothing was estimated
     poses: KeyframePoses | None  # of the merged keyframes, found again; None where nobody asked
     latents: ClipLatents | None  # of the new frames, padding left out

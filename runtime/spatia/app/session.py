@@ -121,7 +121,7 @@ class Session:
                 ),
                 retrieve=self._keeper.retrieve,
                 preceding=self._keeper.preceding,
-                context=self._keeper.context,
+                surroundings=self._keeper.surroundings,
                 latents=lambda: (self._keeper.latents(), self._keeper.preceding_latents()),
                 commit_ticks=commit_ticks,
                 failures=failures,

@@ -49,7 +49,6 @@ class OpenedWorld:
     truth: TrueScene | None
     labels: dict[str, int]
     moving: Bool | None = None  # [T, H, W] what moves in the frames, where it is known
-    notes: tuple[str, ...] = ()  # of the estimator
 
 
 def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
@@ -218,7 +217,6 @@ def _photo(scene: Scene, world: PhotoWorld, memory: PointMemory, look: FirstLook
         intrinsics=intrinsics,
         truth=None,
         labels={},
-        notes=geometry.notes,
     )
 
 

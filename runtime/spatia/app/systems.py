@@ -18,14 +18,13 @@ import numpy as np
 from spatia.app.failures import Failed
 from spatia.app.places import instruction_at
 from spatia.app.production import Production
-from spatia.app.round import RoundOrder, RoundResult
+from spatia.app.round import RoundOrder, RoundResult, Surroundings
 from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.control.walk import step_pose
 from spatia.ecs import App, Commands, Frame, Stage, World
 from spatia.errors import GenerationError, SpatiaError
 from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
-from spatia.records.arrays import Bool
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.control import ApplyEdit, FollowPath, Generate, InputSource, Motion, Order, ResetTo
 from spatia.records.edits import Edit
@@ -151,7 +150,7 @@ class Rounds:
         settings: RoundSettings,
         retrieve: Retrieve,
         preceding: Callable[[int], Frames],
-        context: Callable[[tuple[int, ...]], tuple[Frames, Bool]],
+        surroundings: Callable[[tuple[int, ...]], Surroundings],
         latents: Callable[[], tuple[LatentSnapshot | None, ClipLatents | None]],
         commit_ticks: Mapping[int, int] | None = None,
         failures: Mapping[int, Failed] | None = None,
@@ -161,7 +160,7 @@ class Rounds:
         self._settings = settings
         self._retrieve = retrieve
         self._preceding = preceding
-        self._context = context
+        self._surroundings = surroundings
         self._latents = latents
         self._commit_ticks = commit_ticks or {}
         self._failures = failures or {}
@@ -208,7 +207,6 @@ class Rounds:
         cameras = Cameras(world_from_camera=poses, intrinsics=intrinsics)
         new = slice(round_.preceding, round_.preceding + round_.new_frame_count)
         references, numbers = self._retrieve(cameras[new])
-        context, context_moving = self._context(numbers)
         latents, preceding_latents = self._latents()
         counts = world.resource(Counts)
         frame.send(
@@ -224,8 +222,7 @@ class Rounds:
                 latents=latents,
                 preceding_latents=preceding_latents,
                 preceding=preceding,
-                context=context,
-                context_moving=context_moving,
+                surroundings=self._surroundings(numbers),
                 references=references,
                 reference_numbers=numbers,
                 prompt=self._prompt(trajectory, due.new_poses[-1]),

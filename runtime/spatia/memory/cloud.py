@@ -24,6 +24,7 @@ from spatia.memory.voxel_index import VoxelIndex
 from spatia.records.arrays import F32, I32, U32, Bool
 from spatia.records.cloud import (
     BLUE,
+    CLIP,
     FIELDS,
     PAGE_POINTS,
     PLACED,
@@ -134,6 +135,17 @@ class PointMemory:
         """
         outcome = NO_TALLY if votes is None else self._tally(votes)
         return self._exchange(outcome.retired, points, counted=outcome)[0]
+
+    def rebuild(self, points: Points) -> InsertResult:
+        """Forget what the clips of these points, and no others, were the first to see; then merge the points.
+
+        What was put in by hand stays, and what was taken out by hand comes back where the points show it. Costs time
+        in proportion to the whole cloud. Raises `MemoryFullError` as `insert` does.
+        """
+        snapshot = self.snapshot()
+        seen = np.isin(snapshot.field_i32(CLIP), np.unique(points.clips))
+        forgotten = snapshot.alive() & seen & (snapshot.views() != PLACED)
+        return self._exchange(np.flatnonzero(forgotten).astype(np.int32), points)[0]
 
     def query_box(self, low_m: Vec3, high_m: Vec3) -> I32:
         """Rows of the living points in a box, both corners included, ascending."""

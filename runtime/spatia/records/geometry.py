@@ -1,10 +1,11 @@
 """The estimation seam: from new frames to depth, confidence and masks of what moves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from spatia.geom.camera import Cameras
 from spatia.records.arrays import F32, I32, Bool, frozen
@@ -43,6 +44,10 @@ class Sighting:
             context=frames[:0],
             context_moving=np.zeros((0, *frames.rgb.shape[1:3]), dtype=np.bool_),
         )
+
+    def only(self, keyframes: npt.NDArray[np.integer]) -> "Sighting":
+        """The same with other keyframes."""
+        return replace(self, keyframes=keyframes.astype(np.int32))
 
     @property
     def seen(self) -> Frames:

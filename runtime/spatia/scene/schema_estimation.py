@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from spatia.scene.schema_base import NamedByValue, Part, ScenePath, ShortName
+from spatia.scene.schema_base import MAX_TEXT, NamedByValue, Part, ScenePath, ShortName
 
 Weights = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 Device = Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
@@ -59,8 +59,10 @@ class MapAnythingEstimator(Part):
     """MapAnything, in an interpreter of its own."""
 
     name: Literal["mapanything"] = "mapanything"
-    python: ScenePath | None = Field(
-        default=None, description="The interpreter that it is installed in; `spatia doctor` says how, and the default."
+    # Text and no path: an environment's interpreter is a link, and where it leads nothing is installed.
+    python: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)] | None = Field(
+        default=None,
+        description="The interpreter that it is installed in, which is run; `spatia doctor` says how, and the default.",
     )
     weights: Weights = "facebook/map-anything-apache"
     device: Device = "auto"
@@ -165,7 +167,7 @@ class Estimation(Part):
     rebuild: Literal["new", "all"] = Field(
         default="new",
         description="new: only new keyframes are estimated. all: the memory is made anew from all keyframes after "
-        "every clip, as the Spatia release does; edits by hand stay.",
+        "every clip, as the Spatia release does: slower with each clip, and what was deleted comes back.",
     )
     check_poses: bool = Field(
         default=True, description="Find each keyframe's pose in the memory again and report how far the clip missed it."

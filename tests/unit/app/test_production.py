@@ -2,7 +2,7 @@ import numpy as np
 
 from spatia.app.perception import PerceptionSettings
 from spatia.app.production import Production
-from spatia.app.round import RoundOrder
+from spatia.app.round import RoundOrder, Surroundings
 from spatia.clock import WallClock
 from spatia.errors import DeviceError
 from spatia.estimation.given import GivenDepth
@@ -30,8 +30,11 @@ def order(request_id: int) -> RoundOrder:
         latents=None,
         preceding_latents=None,
         preceding=no_frames(),
-        context=no_frames(),
-        context_moving=np.zeros(no_frames().rgb.shape[:3], dtype=np.bool_),
+        surroundings=Surroundings(
+            context=no_frames(),
+            context_moving=np.zeros(no_frames().rgb.shape[:3], dtype=np.bool_),
+            history=None,
+        ),
         references=no_frames(),
         reference_numbers=(),
         prompt="",
