@@ -66,6 +66,13 @@ def test_a_view_that_sees_nothing_has_no_say() -> None:
     torch.testing.assert_close(*scores)
 
 
+def test_a_source_that_stands_on_a_plane_of_the_sweep_spoils_nothing() -> None:
+    reference, source = (torch.tensor(picture) for picture in pictures(2))
+    ahead = from_rotation_translation(np.eye(3), [0.0, 0.0, -1 / float(INVERSE_DEPTHS[-1])])[None]
+    found = alikeness(reference, source[None], ahead, INVERSE_DEPTHS, lens=LENS, radius_px=2, best=1)
+    assert found.isfinite().all()
+
+
 def test_a_picture_without_texture_says_nothing() -> None:
     flat = torch.full((30, 40), 90.0)
     found = alikeness(flat, flat[None], poses()[:1], INVERSE_DEPTHS, lens=LENS, radius_px=2, best=1)

@@ -47,7 +47,7 @@ class PlaneSweepSettings:
     memory_weight: float = 0.05  # see `best_planes`; a clear match saves several times as much
     checks: int = 6  # views with depth of their own in which a depth is looked up
     agreeing: int = 2  # of these, those that must have the same
-    tolerance: float = 0.02  # part of the depth
+    tolerance: float = 0.015  # part of the depth
     device: str = "cpu"
     threads: int = 1  # of torch, while it estimates; its default would take every core from the walk
 

@@ -16,25 +16,32 @@ from spatia.records.arrays import F32, F64
 
 QUANTUM_LEVEL = 0.3  # of 255: the deviation that rounding alone leaves
 NOISE_LEVEL = 2.5  # of 255: a window of the reference whose deviation is below this says little
+NEAREST = 1e-4  # depth in a source, as a part of the plane's: what is nearer, or behind, is not seen
 UNSEEN = -2.0  # below every correlation
 PLANES_AT_ONCE = 8  # what fits into a core's cache
 
 
 def box_mean(pictures: Tensor, radius_px: int) -> Tensor:
     """[..., H, W] mean over windows of `2 * radius_px + 1`, edge pixels repeated beyond the edge."""
-    if radius_px == 0:
-        return pictures
     side = 2 * radius_px + 1
-    h, w = pictures.shape[-2:]
-    flat = pictures.reshape(-1, 1, h, w)
+    flat = pictures.reshape(-1, 1, *pictures.shape[-2:])
     padded = functional.pad(flat, (radius_px,) * 4, mode="replicate")
-    rows = padded[..., :w].clone()
-    for i in range(1, side):
-        rows += padded[..., i : i + w]
-    total = rows[:, :, :h].clone()
-    for i in range(1, side):
-        total += rows[:, :, i : i + h]
-    return (total / side**2).reshape(pictures.shape)
+    total = _sums(_sums(padded, side, dim=3), side, dim=2)
+    return total.div_(side**2).reshape(pictures.shape)
+
+
+def _sums(values: Tensor, side: int, *, dim: int) -> Tensor:
+    """Of every `side` neighbours along `dim`, from sums of 1, 2, 4, ... of them: a logarithm of the additions."""
+    count = values.shape[dim] - side + 1
+    total, taken, length = torch.zeros_like(values.narrow(dim, 0, count)), 0, 1
+    while length <= side:
+        if side & length:
+            total += values.narrow(dim, taken, count)
+            taken += length
+        rest = values.shape[dim] - length
+        values = values.narrow(dim, 0, rest) + values.narrow(dim, length, rest)
+        length *= 2
+    return total
 
 
 def window_statistics(pictures: Tensor, radius_px: int) -> tuple[Tensor, Tensor]:
@@ -93,6 +100,7 @@ def _warped(source: Tensor, far: Tensor, shift: Tensor, planes: Tensor) -> tuple
     """[P, H, W] the source as the reference would see it were all on one plane, and where it sees it at all."""
     p, h, w = len(planes), *source.shape
     depth = far[2] + shift[2] * planes[:, None, None]  # in the source, in units of the plane's
+    ahead, depth = depth > NEAREST, depth.clamp(min=NEAREST)
     grid = torch.empty((p, h, w, 2), device=source.device)
     for axis in range(2):
         torch.div(far[axis] + shift[axis] * planes[:, None, None], depth, out=grid[..., axis])
@@ -100,7 +108,7 @@ def _warped(source: Tensor, far: Tensor, shift: Tensor, planes: Tensor) -> tuple
     warped = functional.grid_sample(
         source[None, None], grid.view(1, p * h, w, 2), mode="bilinear", padding_mode="border", align_corners=False
     )
-    return warped.view(p, h, w), (depth > 1e-4) & (grid[..., 0].abs() < 1) & (grid[..., 1].abs() < 1)
+    return warped.view(p, h, w), ahead & (grid[..., 0].abs() < 1) & (grid[..., 1].abs() < 1)
 
 
 def _insert(ranked: list[Tensor], score: Tensor, best: int) -> None:
@@ -131,7 +139,7 @@ def reference_alikeness(
         scores = []
         for picture, pose in zip(pictures, source_from_reference, strict=True):
             places = rays @ pose[:3, :3].T + pose[:3, 3] * float(inverse_depth)
-            ahead = places[..., 2] > 1e-4
+            ahead = places[..., 2] > NEAREST
             z = np.where(ahead, places[..., 2], 1)
             u = lens.fx_px * places[..., 0] / z + lens.cx_px
             v = lens.fy_px * places[..., 1] / z + lens.cy_px
