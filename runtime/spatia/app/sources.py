@@ -28,6 +28,7 @@ from spatia.records.geometry import DynamicSegmenter, Geometry, SceneEstimator, 
 from spatia.records.truth import TrueScene
 from spatia.scene.build_paths import intrinsics_of, start_pose_of
 from spatia.scene.schema import Camera, Lens, PhotoWorld, PlyWorld, ProceduralWorld, RgbdWorld, SavedWorld, Scene
+from spatia.scene.schema_estimation import OracleSegmenter
 from spatia.store.folder import open_store
 from spatia.store.protocol import SavedCloud
 from spatia.worlds.photo_case import read_photo_case
@@ -81,7 +82,7 @@ def open_world(scene: Scene, *, look: FirstLook | None) -> OpenedWorld:
     memory = PointMemory(voxel_m=scene.memory.rgb.voxel_m, max_points=scene.memory.rgb.max_points)
     match scene.world:
         case ProceduralWorld():
-            return _procedural(scene, scene.world, memory, with_content=look is not None)
+            return _procedural(scene, scene.world, memory, look)
         case RgbdWorld():
             return _rgbd(scene, scene.world, memory, look)
         case PlyWorld():
@@ -92,20 +93,21 @@ def open_world(scene: Scene, *, look: FirstLook | None) -> OpenedWorld:
             return _saved(scene, scene.world)
 
 
-def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, *, with_content: bool) -> OpenedWorld:
+def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, look: FirstLook | None) -> OpenedWorld:
     truth = procedural_world(world.name)
     intrinsics = walking_intrinsics(scene.camera, own=None)
     start = start_pose_of(scene.camera.start) if scene.camera.start else truth.start_pose
-    if not with_content:
+    if look is None:
         return OpenedWorld(
             memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=truth, labels=truth.labels()
         )
     cameras = Cameras(world_from_camera=start[None], intrinsics=intrinsics)
     time_s = np.zeros(1, dtype=np.float32)
     seen = truth.render(cameras, time_s)
-    frames = Frames(
-        rgb=seen.rgb, cameras=cameras, time_s=time_s, depth_m=np.where(seen.moving, np.float32(0), seen.depth_m)
-    )
+    frames = Frames(rgb=seen.rgb, cameras=cameras, time_s=time_s, depth_m=seen.depth_m)
+    # Nothing contradicts a single picture: only one who knows, or has been told, can say what moves in it.
+    knows = isinstance(scene.estimation.segmenter, OracleSegmenter)
+    moving = seen.moving if knows else _moving(frames, look)
     memory.insert(
         points_of_geometry(
             frames,
@@ -115,13 +117,19 @@ def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, *, wi
                 confidence=np.ones_like(seen.depth_m),
                 label=seen.label,
             ),
-            moving=seen.moving,
+            moving=moving,
             clip=INITIAL_CLIP,
             max_depth_m=scene.estimation.max_depth_m,
         )
     )
     return OpenedWorld(
-        memory=memory, frames=frames, start=start, intrinsics=intrinsics, truth=truth, labels=truth.labels()
+        memory=memory,
+        frames=_without(moving, frames),
+        moving=moving,
+        start=start,
+        intrinsics=intrinsics,
+        truth=truth,
+        labels=truth.labels(),
     )
 
 

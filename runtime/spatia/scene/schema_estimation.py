@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, Tag, model_validator
+from pydantic import Field, StringConstraints, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from spatia.scene.schema_base import MAX_TEXT, NamedByValue, Part, ScenePath, ShortName
@@ -11,7 +11,16 @@ Weights = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 Device = Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Pixel = Annotated[float, Field(ge=0, le=16384)]
-Spot = Annotated[tuple[Pixel, Pixel], Field(strict=False)]
+Spot = Annotated[
+    tuple[Pixel, Pixel],
+    Field(strict=False),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
+Rectangle = Annotated[
+    tuple[Pixel, Pixel, Pixel, Pixel],
+    Field(strict=False),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}),
+]
 Spots = Annotated[tuple[Spot, ...], Field(strict=False, max_length=100)]
 
 
@@ -113,9 +122,7 @@ class Hint(Part):
     frame: Annotated[int, Field(ge=0, le=1000)] = 0
     points: Spots = Field(default=(), description="Pixels [x, y] on it.")
     beside: Spots = Field(default=(), description="Pixels [x, y] that are not on it.")
-    box: Annotated[tuple[Pixel, Pixel, Pixel, Pixel], Field(strict=False)] | None = Field(
-        default=None, description="left, top, right, bottom"
-    )
+    box: Rectangle | None = Field(default=None, description="left, top, right, bottom")
     mask: ScenePath | None = Field(default=None, description="A picture of the frames' size, white on it.")
 
     @model_validator(mode="after")
