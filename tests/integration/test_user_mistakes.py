@@ -16,7 +16,7 @@ from support.command_line import Answer, spatia
 from support.mistakes import MISTAKES, Mistake, largest_blob_cut
 from support.scenes_small import ROOM
 from support.small_disk import make_room, small_disk
-from support.small_inputs import CLOUD, RECORDED, write_cloud, write_rgbd
+from support.small_inputs import CLOUD, RECORDED, write_cloud, write_photo_case, write_rgbd
 
 SPATIA = [sys.executable, "-m", "spatia"]
 LONG = ("--set", "rounds.0.path.0.frames=40", "--set", "rounds.0.path.0.truck_m=1")
@@ -29,6 +29,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bench = tmp_path_factory.mktemp("good")
     write_cloud(bench / "cloud.ply")
     write_rgbd(bench / "rgbd")
+    write_photo_case(bench / "photo")
     (bench / "cloud.yaml").write_text(CLOUD)
     (bench / "rgbd.yaml").write_text(RECORDED)
     (bench / "room.yaml").write_text(ROOM)

@@ -3,13 +3,17 @@
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from support.small_inputs import CLOUD, RGBD_FRAMES, rgbd_file, write_depth
+
+SMALL_PHOTO = ("camera.width_px=32", "camera.height_px=16")
 
 Words = list[str]
 Prepare = Callable[[Path], Words]  # spoils the bench, and says what is then typed
@@ -76,12 +80,27 @@ def rgbd(change: Callable[[Path], object]) -> Prepare:
     return prepare
 
 
+def photo(change: Callable[[Path], object], *overrides: str) -> Prepare:
+    """The photo case with something else in it."""
+
+    def prepare(bench: Path) -> Words:
+        change(bench / "photo")
+        sets = [word for override in (*SMALL_PHOTO, *overrides) for word in ("--set", override)]
+        return ["run", "photo", "--out", "out", *sets]
+
+    return prepare
+
+
 def all_poses(spoiled: np.ndarray) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         for number in range(RGBD_FRAMES):
             np.savetxt(rgbd_file(folder, number, "pose.txt"), spoiled)
 
     return change
+
+
+def untouched(folder: Path) -> None:
+    pass
 
 
 def emptied(folder: Path) -> None:
@@ -575,9 +594,82 @@ MISTAKES = [
     ),
     Mistake(
         "a photo without depth",
-        scene("kind: ply, path: cloud.ply", "kind: photo, path: rgbd", command="run"),
-        "world.kind",
-        "a photo has no depth",
-        "rgbd",
+        photo(lambda case: (case / "depth.png").unlink()),
+        "estimation.estimator",
+        "a photo needs depth, and completion gives none to a single picture",
+        "depth.png",
+    ),
+    Mistake(
+        "a photo without its lens",
+        photo(lambda case: (case / "intrinsics.txt").unlink()),
+        "intrinsics.txt",
+        "there is no such file",
+        "fx fy cx cy",
+    ),
+    Mistake(
+        "a photo without a path",
+        photo(lambda case: (case / "w2c.txt").unlink()),
+        "w2c.txt",
+        "",
+        "",
+    ),
+    Mistake(
+        "a photo's mask of another size",
+        photo(lambda case: Image.new("L", (5, 4)).save(case / "mask.png")),
+        "mask.png",
+        "is 5x4 pixels, and the picture 32x24",
+        "",
+    ),
+    Mistake(
+        "a photo's depth of another size",
+        photo(lambda case: Image.fromarray(np.ones((4, 5), dtype=np.uint16)).save(case / "depth.png")),
+        "depth.png",
+        "is 5x4 pixels, and the picture 32x24",
+        "",
+    ),
+    Mistake(
+        "MapAnything without an interpreter",
+        photo(untouched, "estimation.estimator={name: mapanything, python: /nowhere/python}"),
+        "mapanything",
+        "/nowhere/python cannot be started",
+        "map-anything.git",
+    ),
+    Mistake(
+        "an interpreter without MapAnything",
+        photo(untouched, f"estimation.estimator={{name: mapanything, python: {sys.executable}}}"),
+        "mapanything",
+        "mapanything",
+        "map-anything.git",
+    ),
+    Mistake(
+        "a depth network that is not here",
+        photo(untouched, "estimation.estimator={name: depth_model, weights: nobody/nothing}"),
+        "nobody/nothing",
+        "no such folder",
+        "hf download nobody/nothing",
+    ),
+    Mistake(
+        "SAM 2 without weights",
+        photo(untouched, "estimation.segmenter={name: sam2, weights: ./nowhere}"),
+        "nowhere",
+        "there is no such folder",
+        "spatia models fetch sam2",
+    ),
+    Mistake(
+        "a hint that shows nothing",
+        photo(untouched, "estimation.segmenter={name: sam2, hints: [{object: 2}]}"),
+        "estimation.segmenter.hints.0",
+        "needs points, box or mask",
+        "",
+    ),
+    Mistake(
+        "a segmenter's mask of another size",
+        photo(
+            lambda case: Image.new("L", (5, 4)).save(case / "moves.png"),
+            "estimation.segmenter={name: given, mask: photo/moves.png}",
+        ),
+        "moves.png",
+        "is 5x4 pixels, and the frames are 32x16",
+        "scale the mask",
     ),
 ]

@@ -45,6 +45,18 @@ def write_rgbd(folder: Path) -> None:
     np.savetxt(folder / "camera-intrinsics.txt", np.array([[30.0, 0, 16], [0, 30.0, 12], [0, 0, 1]]))
 
 
+def write_photo_case(folder: Path) -> None:
+    """A photo of a wall two metres away, with its depth, and a path that trucks to the right."""
+    folder.mkdir()
+    Image.new("RGB", (WIDTH_PX, HEIGHT_PX), (120, 90, 60)).save(folder / "img.jpg")
+    Image.fromarray(np.full((HEIGHT_PX, WIDTH_PX), 2000, dtype=np.uint16)).save(folder / "depth.png")
+    (folder / "intrinsics.txt").write_text("[0.9 1.2 0.5 0.5]\n")
+    poses = np.repeat(np.eye(4)[None], 5, axis=0)
+    poses[:, 0, 3] = -0.01 * np.arange(5)
+    (folder / "w2c.txt").write_text("".join(f"{pose.tolist()}\n" for pose in poses))
+    (folder / "prompt.txt").write_text("a wall\n")
+
+
 def write_depth(folder: Path, number: int, depth: np.ndarray) -> None:
     Image.fromarray(depth).save(rgbd_file(folder, number, "depth.png"))
 

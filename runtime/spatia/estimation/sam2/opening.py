@@ -16,7 +16,7 @@ from spatia.estimation.sam2.settings import DEFAULT_REPOSITORY, Sam2Settings
 
 FETCH = "spatia models fetch sam2"
 INSTALL_META = "pip install 'git+https://github.com/facebookresearch/sam2'"
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # others huggingface_hub refuses
 CHECKPOINT = "sam2*_hiera_*.pt"  # as Meta names them
 
 
