@@ -649,6 +649,13 @@ MISTAKES = [
         "hf download nobody/nothing",
     ),
     Mistake(
+        "a folder of a depth network that is not here",
+        photo(untouched, "estimation.estimator={name: depth_model, weights: ./nowhere}"),
+        "./nowhere",
+        "there is no such folder",
+        "hf download",
+    ),
+    Mistake(
         "SAM 2 without weights",
         photo(untouched, "estimation.segmenter={name: sam2, weights: ./nowhere}"),
         "nowhere",

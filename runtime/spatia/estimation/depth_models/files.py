@@ -16,7 +16,7 @@ from spatia.estimation.align import Unknown
 from spatia.estimation.depth_models.pictures import Preparation
 
 METRIC_WEIGHTS = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # others huggingface_hub refuses
 CONFIG, PREPROCESSOR, TENSORS = "config.json", "preprocessor_config.json", "model.safetensors"
 MAX_JSON_BYTES = 1 << 20
 
