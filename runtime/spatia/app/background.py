@@ -13,7 +13,7 @@ from typing import TypeVar
 
 R = TypeVar("R")
 
-NICENESS = 10  # a tenth of the weight of a thread that draws; with less, a busy machine would starve the work
+NICENESS = 5  # a third of the weight of a thread that draws; with 10, other programs starved the work for minutes
 
 
 def started_in_background(start: Callable[[], R]) -> R:
