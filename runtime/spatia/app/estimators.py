@@ -59,7 +59,7 @@ def build_estimator(
                 from spatia.estimation.stereo.estimator import PlaneSweepEstimator, PlaneSweepSettings
             return PlaneSweepEstimator(
                 projector,
-                settings=PlaneSweepSettings(width_px=choice.width_px, planes=choice.planes, device=choice.device),
+                settings=PlaneSweepSettings(**choice.model_dump(exclude={"name"})),
             )
         case chosen.DepthModelEstimator():
             network = _depth_model(choice)

@@ -42,7 +42,16 @@ class PlaneSweepEstimator(Part):
     name: Literal["plane_sweep"] = "plane_sweep"
     width_px: Annotated[int, Field(ge=64, le=4096)] = Field(default=320, description="Of the pictures it works on.")
     planes: Annotated[int, Field(ge=8, le=512)] = Field(default=64, description="Depths that are tried.")
+    nearest_m: Annotated[float, Field(gt=0, le=1e4)] = 0.4
+    farthest_m: Annotated[float, Field(gt=0, le=1e5)] = 10.0
     device: Device = "cpu"
+
+
+    @model_validator(mode="after")
+    def _near_before_far(self) -> "PlaneSweepEstimator":
+        if self.nearest_m >= self.farthest_m:
+            raise PydanticCustomError("range", "nearest_m must be less than farthest_m")
+        return self
 
 
 class Gate(Part):

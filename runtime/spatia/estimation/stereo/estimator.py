@@ -22,6 +22,7 @@ from spatia.estimation.stereo.match import Match, best_planes
 from spatia.estimation.stereo.sweep import alikeness
 from spatia.estimation.stereo.views import chosen_views, relative, usefulness
 from spatia.geom.camera import Cameras
+from spatia.networks.device import device_of
 from spatia.records.arrays import F32, F64
 from spatia.records.cloud import CloudSnapshot
 from spatia.records.geometry import Geometry, Report, Sighting, ignore
@@ -58,8 +59,10 @@ class PlaneSweepEstimator:
     name = "plane_sweep"
 
     def __init__(self, projector: Projector, *, settings: PlaneSweepSettings) -> None:
+        """Raises `DeviceError` for a device that is not here."""
         self._projector = projector
         self._settings = settings
+        self._device = device_of(settings.device, where="estimation.estimator.device")
         self._inverse_depths = np.linspace(
             1 / settings.farthest_m, 1 / settings.nearest_m, settings.planes, dtype=np.float32
         )
@@ -74,7 +77,7 @@ class PlaneSweepEstimator:
 
     def _estimate(self, sighting: Sighting, cloud: CloudSnapshot, report: Report) -> Geometry:
         frames, context, keys = sighting.frames, sighting.context, sighting.keyframes.tolist()
-        device = self._settings.device
+        device = self._device
         cameras = self._small(Cameras.joined(frames.cameras, context.cameras))
         lens = cameras.intrinsics
         seen = self._projector.project(cloud, cameras[sighting.keyframes], look=MetricSplat(radius_m=cloud.voxel_m))
