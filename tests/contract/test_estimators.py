@@ -1,21 +1,26 @@
 """Every estimator gives depth on the scene's surfaces, confidence in 0..1, and the same bytes each time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from spatia.errors import InputError
+from spatia.estimation.align import AlignedEstimator
 from spatia.estimation.completion import CompletionEstimator
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.given import GivenDepth
 from spatia.estimation.motion_residual import MotionResidual
 from spatia.estimation.oracle import OracleEstimator, OracleSegmenter
-from spatia.estimation.segment import NoSegmenter
+from spatia.estimation.sam2.segmenter import Sam2Segmenter, Tracker
+from spatia.estimation.sam2.settings import Sam2Settings
+from spatia.estimation.segment import GivenMasks, NoSegmenter
 from spatia.geom.camera import Intrinsics
-from spatia.records.cloud import Points, snapshot_of_points
+from spatia.records.cloud import CloudSnapshot, Points, snapshot_of_points
 from spatia.records.frames import Frames
-from spatia.records.geometry import DynamicSegmenter, SceneEstimator, Sighting
+from spatia.records.generation import Cancelled
+from spatia.records.geometry import DynamicSegmenter, Geometry, Report, SceneEstimator, Sighting, ignore
 from support.projectors import ForgetfulProjector
 from support.scenes import BALL, BallBeforeWall, frames_of, sideways
 
@@ -42,13 +47,23 @@ def plane_sweep() -> SceneEstimator:
     return PlaneSweepEstimator(forgetful(), settings=PlaneSweepSettings())
 
 
-@pytest.fixture(params=["given", "oracle", "completion", "plane_sweep"])
+class Scaled(OracleEstimator):
+    """Knows the scene, but not how large it is."""
+
+    def estimate(self, sighting: Sighting, *, cloud: CloudSnapshot, report: Report = ignore) -> Geometry:
+        report(0, 1)
+        geometry = super().estimate(sighting, cloud=cloud, report=report)
+        return replace(geometry, depth_m=geometry.depth_m * np.float32(1.3))
+
+
+@pytest.fixture(params=["given", "oracle", "completion", "plane_sweep", "aligned"])
 def estimator(request: pytest.FixtureRequest) -> SceneEstimator:
     estimators: dict[str, Callable[[], SceneEstimator]] = {
         "given": GivenDepth,
         "oracle": lambda: OracleEstimator(SCENE),
         "completion": lambda: CompletionEstimator(forgetful()),
         "plane_sweep": plane_sweep,
+        "aligned": lambda: AlignedEstimator(Scaled(SCENE), forgetful()),
     }
     return estimators[request.param]()
 
@@ -111,12 +126,62 @@ def test_the_oracle_names_objects_and_movers() -> None:
     np.testing.assert_array_equal(mask, geometry.label == BALL)
 
 
-@pytest.mark.parametrize(
-    "segmenter", [NoSegmenter(), OracleSegmenter(SCENE), MotionResidual(forgetful())], ids=lambda s: s.name
-)
+def told_nothing() -> DynamicSegmenter:
+    return Sam2Segmenter(Sam2Settings(), no_tracker, automatic=MotionResidual(forgetful()))
+
+
+def no_tracker() -> Tracker:
+    raise AssertionError("nothing moves, so there is nothing to track")
+
+
+@pytest.fixture(params=["none", "oracle", "given", "motion_residual", "sam2"])
+def segmenter(request: pytest.FixtureRequest) -> DynamicSegmenter:
+    segmenters: dict[str, Callable[[], DynamicSegmenter]] = {
+        "none": NoSegmenter,
+        "oracle": lambda: OracleSegmenter(SCENE),
+        "given": lambda: GivenMasks(np.zeros((48, 64), dtype=np.bool_)),
+        "motion_residual": lambda: MotionResidual(forgetful()),
+        "sam2": told_nothing,
+    }
+    return segmenters[request.param]()
+
+
+def test_a_name_is_that_of_scenes(estimator: SceneEstimator, segmenter: DynamicSegmenter) -> None:
+    assert estimator.name in ("given", "oracle", "completion", "plane_sweep")
+    assert segmenter.name in ("none", "oracle", "given", "motion_residual", "sam2")
+
+
 def test_nothing_moves_in_a_still_scene(segmenter: DynamicSegmenter) -> None:
     sighting = Sighting.of(walk())
     mask = segmenter.segment(sighting, OracleEstimator(SCENE).estimate(sighting, cloud=CLOUD), cloud=CLOUD)
     assert mask.shape == (4, 48, 64)
     assert mask.dtype == np.bool_
     assert not mask.any()
+
+
+def test_only_keyframes_get_masks_and_depth(estimator: SceneEstimator, segmenter: DynamicSegmenter) -> None:
+    sighting = Sighting.of(walk()).only(np.array([1, 3]))
+    geometry = estimator.estimate(sighting, cloud=CLOUD)
+    assert len(geometry.cameras) == 2
+    assert segmenter.segment(sighting, geometry, cloud=CLOUD).shape == (2, 48, 64)
+
+
+def test_whoever_reports_lets_a_cancel_through(estimator: SceneEstimator) -> None:
+    reported: list[tuple[int, int]] = []
+
+    def cancelled(done: int, total: int) -> None:
+        reported.append((done, total))
+        raise Cancelled
+
+    try:
+        estimator.estimate(Sighting.of(walk()), cloud=CLOUD, report=cancelled)
+    except Cancelled:
+        assert len(reported) == 1
+    else:
+        assert not reported
+
+
+def test_closing_twice_is_no_mistake(estimator: SceneEstimator, segmenter: DynamicSegmenter) -> None:
+    for part in (estimator, segmenter):
+        part.close()
+        part.close()
