@@ -29,6 +29,7 @@ from spatia.records.geometry import DynamicSegmenter, Geometry, Report, SceneEst
 from spatia.records.latents import FRAMES_A_LATENT, LatentGrid, LatentPoints
 from spatia.records.projection import Projection, Projector
 
+POSES_A_CLIP = 7  # found again at most
 VOXEL_STRIDE_PX = 4  # pixels skipped when a frame's visible voxels are collected
 
 
@@ -94,7 +95,7 @@ class Perception:
             votes = stages.timed(
                 "vote", lambda: sight_votes(measured, cloud=cloud, moving=moved, moving_lens=frames.cameras.intrinsics)
             )
-        poses = stages.timed("find poses", lambda: self._poses(seen, sighting.keyframes[at], cloud, stages.report))
+        poses = stages.timed("find poses", lambda: self._poses(frames, sighting.keyframes[at], cloud, stages.report))
         latents, in_world = None, None
         if clip.latents is not None and order.latents is not None:
             # What a padded round gives beyond its last new frame is left out.
@@ -153,12 +154,15 @@ class Perception:
             )
         return geometry
 
-    def _poses(self, seen: Frames, numbers: I32, cloud: CloudSnapshot, report: Report) -> KeyframePoses | None:
+    def _poses(self, frames: Frames, keyframes: I32, cloud: CloudSnapshot, report: Report) -> KeyframePoses | None:
+        """Of a few keyframes, evenly spread: a generator that misses its path misses it smoothly."""
         if not self._settings.check_poses:
             return None
+        spread = np.linspace(0, len(keyframes) - 1, min(POSES_A_CLIP, len(keyframes))).round().astype(np.intp)
+        checked = keyframes[spread]
         # The cloud that holds the clip itself would find each frame where it was asked for.
-        recovered = recover_path(seen, cloud=cloud, projector=self._projector, report=report)
-        return KeyframePoses(frames=numbers, recovered=recovered)
+        recovered = recover_path(frames[checked], cloud=cloud, projector=self._projector, report=report)
+        return KeyframePoses(frames=checked, recovered=recovered)
 
     def _points(self, seen: Frames, geometry: Geometry, moving: Bool, clip: int) -> Points:
         points = points_of_geometry(seen, geometry, moving=moving, clip=clip, max_depth_m=self._settings.max_depth_m)

@@ -89,7 +89,7 @@ class RoundResult:
     coverage: float  # share of the new frames' pixels that the memory knew
     points: Points  # of the new keyframes; of the history as well, where there is one
     votes: SightVotes | None  # what the keyframes say of the points that were there; None where nothing was estimated
-    poses: KeyframePoses | None  # of the merged keyframes, found again; None where nobody asked
+    poses: KeyframePoses | None  # of some keyframes, found again; None where nobody asked
     latents: ClipLatents | None  # of the new frames, padding left out
     latent_points: LatentPoints | None
     frame_sha256: tuple[str, ...]  # of every new frame's raw RGB

@@ -186,5 +186,5 @@ class Estimation(Part):
         "every clip, as the Spatia release does: slower with each clip, and what was deleted comes back.",
     )
     check_poses: bool = Field(
-        default=True, description="Find each keyframe's pose in the memory again and report how far the clip missed it."
+        default=True, description="Find some keyframes' poses in the memory again and report how far the clip missed them."
     )
