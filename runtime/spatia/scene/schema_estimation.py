@@ -186,5 +186,5 @@ class Estimation(Part):
         "every clip, as the Spatia release does: slower with each clip, and what was deleted comes back.",
     )
     check_poses: bool = Field(
-        default=True, description="Find some keyframes' poses in the memory again and report how far the clip missed them."
+        default=True, description="Find the poses of some keyframes in the memory again, and report how far off they are."
     )
