@@ -46,7 +46,6 @@ class PlaneSweepEstimator(Part):
     farthest_m: Annotated[float, Field(gt=0, le=1e5)] = 10.0
     device: Device = "cpu"
 
-
     @model_validator(mode="after")
     def _near_before_far(self) -> "PlaneSweepEstimator":
         if self.nearest_m >= self.farthest_m:
@@ -186,5 +185,5 @@ class Estimation(Part):
         "every clip, as the Spatia release does: slower with each clip, and what was deleted comes back.",
     )
     check_poses: bool = Field(
-        default=True, description="Find the poses of some keyframes in the memory again, and report how far off they are."
+        default=True, description="Find the poses of some keyframes in the memory again; report how far off they are."
     )
