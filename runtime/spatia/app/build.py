@@ -13,10 +13,11 @@ from spatia.app.estimators import (
     single_view_estimator,
     told_segmenter,
 )
-from spatia.app.keeper import RetrievalSettings, WorldKeeper
+from spatia.app.keeper import WorldKeeper
 from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.perception import PerceptionSettings
 from spatia.app.production import Production
+from spatia.app.references import References, RetrievalSettings
 from spatia.app.registry import Spec, build_generator, check_files, check_generator, frames_with_depth
 from spatia.app.round import RoundResult
 from spatia.app.sources import FirstLook, open_world, reopened_world
@@ -68,15 +69,17 @@ def build_parts(
     keeper = WorldKeeper(
         opened,
         store=store,
-        retrieval=RetrievalSettings(
-            metric=scene.generation.references.metric,
-            k=scene.generation.references.k,
-            threshold=scene.generation.references.threshold,
-            voxel_m=scene.generation.references.voxel_m,
-            preceding_frames=scene.generation.preceding_frames,
-            fps=scene.fps,
+        references=References(
+            RetrievalSettings(
+                metric=scene.generation.references.metric,
+                k=scene.generation.references.k,
+                threshold=scene.generation.references.threshold,
+                voxel_m=scene.generation.references.voxel_m,
+                preceding_frames=scene.generation.preceding_frames,
+                fps=scene.fps,
+            ),
+            projector,
         ),
-        projector=projector,
         clock=clock,
         latents=_latents(scene, opened.intrinsics),
         rebuilds=scene.estimation.rebuild == "all",

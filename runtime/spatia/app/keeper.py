@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from spatia.app.failures import failed_event
 from spatia.app.journal import packed, plain
 from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.perception import visible_voxels
+from spatia.app.references import References
 from spatia.app.round import PastKeyframes, RoundResult, Surroundings
 from spatia.app.sources import OpenedWorld, file_sha256, memory_of
 from spatia.app.staleness import StaleRegion, without_stale
@@ -26,32 +26,16 @@ from spatia.geom.camera import Cameras
 from spatia.geom.pose import F64
 from spatia.memory.edits import EditResult, History, Patch
 from spatia.memory.frames import ArchivedClip, FrameArchive
-from spatia.memory.retrieval import retrieve_by_iou
-from spatia.memory.shared_points import retrieve_by_shared_points
 from spatia.records.arrays import Bool
 from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points, X, Z
 from spatia.records.edits import AddCloud, Edit, Move, Redo, Undo
 from spatia.records.frames import Frames
 from spatia.records.generation import ClipLatents, Failure
 from spatia.records.latents import LatentSnapshot
-from spatia.records.projection import MetricSplat, Projector
 from spatia.store.canonical import unpack_plain
 from spatia.store.in_memory import MemoryStore
 from spatia.store.protocol import AnyArray, CloudChange, CommitKind, Plain, WorldStore
 from spatia.worlds.ply import read_ply
-
-RELEASE_TARGETS_HZ, RELEASE_CANDIDATES_HZ = 2.0, 6.0  # frames a second that the released code compares
-TARGET_SHRINK = 4  # targets are projected at a quarter of the size: their voxels are coarser than their pixels
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetrievalSettings:
-    metric: Literal["voxel_iou", "shared_points"] = "voxel_iou"  # the paper's, or the release's
-    k: int = 7
-    threshold: float = 0.05
-    voxel_m: float = 0.05
-    preceding_frames: int = 9  # they precede the next clip anyway, so they are no references
-    fps: float = 24.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,8 +67,7 @@ class WorldKeeper:
         opened: OpenedWorld,
         *,
         store: WorldStore,
-        retrieval: RetrievalSettings,
-        projector: Projector,
+        references: References,
         clock: Clock,
         latents: LatentKeeper | None = None,
         rebuilds: bool = False,
@@ -94,8 +77,7 @@ class WorldKeeper:
         self._rebuilds = rebuilds
         self._opened = opened
         self._store = store
-        self._settings = retrieval
-        self._projector = projector
+        self._references = references
         self._clock = clock
         self._memory = opened.memory
         self._archive = self._new_archive()
@@ -141,49 +123,10 @@ class WorldKeeper:
 
     def retrieve(self, cameras: Cameras) -> tuple[Frames, tuple[int, ...]]:
         """Reference frames for these new cameras, and their numbers in the archive."""
-        settings, covered = self._settings, len(self._archive) - self._photo_count
-        exclude_last = min(covered, settings.preceding_frames)
-        candidates = self._archive.candidates(exclude_last=exclude_last)
-        if settings.k == 0 or not len(candidates):
-            return self._fresh_frames(()), ()
-        if settings.metric == "shared_points":
-            numbers = self._retrieve_as_released(cameras, list(candidates), begins=covered == 0)
-            return self._fresh_frames(numbers), numbers
-        # One target in every K frames, as in the paper; only those are projected.
-        asked = cameras[:: settings.k]
-        small = asked.resized(
-            width_px=max(1, asked.intrinsics.width_px // TARGET_SHRINK),
-            height_px=max(1, asked.intrinsics.height_px // TARGET_SHRINK),
+        numbers = self._references.choose(
+            cameras, archive=self._archive, photo_count=self._photo_count, cloud=self.snapshot()
         )
-        seen = self._projector.project(self.snapshot(), small, look=MetricSplat(radius_m=0.0))
-        targets = [
-            visible_voxels(seen.depth_m[t], small[t : t + 1], voxel_m=settings.voxel_m, stride_px=1)
-            for t in range(len(small))
-        ]
-        found = retrieve_by_iou(
-            targets, self._archive.index, candidates=candidates, threshold=settings.threshold, k=settings.k, every=1
-        )
-        numbers = tuple(reference.frame for reference in found)
         return self._fresh_frames(numbers), numbers
-
-    def _retrieve_as_released(self, cameras: Cameras, archived: list[int], *, begins: bool) -> tuple[int, ...]:
-        """Frames of the walk alone are compared; a walk begins with the photograph of its first pose."""
-        if begins:
-            found_at = self._archive.cameras(archived).taken_from(cameras.world_from_camera[0])
-            return tuple(archived[position] for position in found_at[:1])
-        candidates = archived[self._photo_count :: self._stride(RELEASE_CANDIDATES_HZ)]
-        if not candidates:
-            return ()
-        found = retrieve_by_shared_points(
-            self.snapshot().points().positions_in_world,
-            targets=cameras[:: self._stride(RELEASE_TARGETS_HZ)],
-            candidates=self._archive.cameras(candidates),
-            k=self._settings.k,
-        )
-        return tuple(candidates[position] for position in found)
-
-    def _stride(self, frames_a_second_hz: float) -> int:
-        return max(1, round(self._settings.fps / frames_a_second_hz))
 
     # -- COMMIT ---------------------------------------------------------------------------------------------------
 
@@ -326,7 +269,7 @@ class WorldKeeper:
         )
 
     def _new_archive(self) -> FrameArchive:
-        return FrameArchive(self._opened.intrinsics, voxel_m=self._settings.voxel_m)
+        return FrameArchive(self._opened.intrinsics, voxel_m=self._references.settings.voxel_m)
 
     def _fresh_frames(self, numbers: tuple[int, ...]) -> Frames:
         return without_stale(self._archive.frames(numbers), numbers, self._stale)
@@ -339,7 +282,9 @@ class WorldKeeper:
     def _begin(self) -> None:
         arrays = {}
         if self._opened.frames is not None:
-            photos = _archived_photos(self._opened.frames, self._opened.moving, voxel_m=self._settings.voxel_m)
+            photos = _archived_photos(
+                self._opened.frames, self._opened.moving, voxel_m=self._references.settings.voxel_m
+            )
             self._photo_count = len(self._archive.add(photos))
             arrays = photos.to_arrays()
         payload = {
@@ -382,7 +327,7 @@ class WorldKeeper:
                 self._note_stale(patch, len(self._archive))
             elif arrays:
                 clip = ArchivedClip.of_arrays(
-                    arrays, intrinsics=self._opened.intrinsics, voxel_m=self._settings.voxel_m
+                    arrays, intrinsics=self._opened.intrinsics, voxel_m=self._references.settings.voxel_m
                 )
                 added = self._archive.add(clip)
                 self._photo_count += len(added) if info.kind == "initial" else 0

@@ -6,7 +6,7 @@ Runs on the main thread, before the first tick.
 import hashlib
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import radians
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,12 @@ class OpenedWorld:
     """Where a run begins."""
 
     memory: PointMemory
-    frames: Frames | None  # photographs of the world with depth, as first references; none for a bare cloud
     start: F64  # [4, 4]
     intrinsics: Intrinsics  # of the walking camera
-    truth: TrueScene | None
-    labels: dict[str, int]
+    frames: Frames | None = None  # photographs of the world with depth, as first references
     moving: Bool | None = None  # [T, H, W] what moves in the frames, where it is known
+    truth: TrueScene | None = None
+    labels: dict[str, int] = field(default_factory=dict)
 
 
 def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
@@ -57,7 +57,6 @@ def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
     truth = procedural_world(scene.world.name) if isinstance(scene.world, ProceduralWorld) else None
     return OpenedWorld(
         memory=PointMemory(voxel_m=scene.memory.rgb.voxel_m, max_points=scene.memory.rgb.max_points),
-        frames=None,
         start=np.array(payload["start"], dtype=np.float64),
         intrinsics=_kept_lens(payload),
         truth=truth,
@@ -98,9 +97,7 @@ def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, look:
     intrinsics = walking_intrinsics(scene.camera, own=None)
     start = start_pose_of(scene.camera.start) if scene.camera.start else truth.start_pose
     if look is None:
-        return OpenedWorld(
-            memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=truth, labels=truth.labels()
-        )
+        return OpenedWorld(memory=memory, start=start, intrinsics=intrinsics, truth=truth, labels=truth.labels())
     cameras = Cameras(world_from_camera=start[None], intrinsics=intrinsics)
     time_s = np.zeros(1, dtype=np.float32)
     seen = truth.render(cameras, time_s)
@@ -149,7 +146,7 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, look: FirstLook |
     poses = folder.poses[np.asarray(chosen)]
     start = start_pose_of(scene.camera.start) if scene.camera.start else poses[0]
     if look is None:
-        return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+        return OpenedWorld(memory=memory, start=start, intrinsics=intrinsics)
     color, depth = folder.color_intrinsics, folder.depth_intrinsics
     seen = [_seen_through(frame.rgb, frame.depth_m, color, depth, intrinsics) for frame in map(folder.read, chosen)]
     frames = Frames(
@@ -182,8 +179,6 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, look: FirstLook |
         moving=moving,
         start=start,
         intrinsics=intrinsics,
-        truth=None,
-        labels={},
     )
 
 
@@ -194,7 +189,7 @@ def _photo(scene: Scene, world: PhotoWorld, memory: PointMemory, look: FirstLook
     start = start_pose_of(scene.camera.start) if scene.camera.start else camera.world_from_camera[0]
     intrinsics = walking_intrinsics(scene.camera, own=lens)
     if look is None:
-        return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+        return OpenedWorld(memory=memory, start=start, intrinsics=intrinsics)
     photo = Frames(
         rgb=case.rgb[None],
         cameras=camera,
@@ -223,8 +218,6 @@ def _photo(scene: Scene, world: PhotoWorld, memory: PointMemory, look: FirstLook
         moving=walked,
         start=start,
         intrinsics=intrinsics,
-        truth=None,
-        labels={},
     )
 
 
@@ -263,7 +256,7 @@ def _ply(scene: Scene, world: PlyWorld, memory: PointMemory) -> OpenedWorld:
     eye = np.array([0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), low[2] - 0.3 * (high[2] - low[2])])
     start = start_pose_of(scene.camera.start) if scene.camera.start else from_rotation_translation(np.eye(3), eye)
     intrinsics = walking_intrinsics(scene.camera, own=None)
-    return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+    return OpenedWorld(memory=memory, start=start, intrinsics=intrinsics)
 
 
 def _saved(scene: Scene, world: SavedWorld) -> OpenedWorld:
@@ -277,7 +270,7 @@ def _saved(scene: Scene, world: SavedWorld) -> OpenedWorld:
     began = np.array(first.payload["start"], dtype=np.float64)
     start = start_pose_of(scene.camera.start) if scene.camera.start else began
     intrinsics = walking_intrinsics(scene.camera, own=_kept_lens(first.payload))
-    return OpenedWorld(memory=memory, frames=None, start=start, intrinsics=intrinsics, truth=None, labels={})
+    return OpenedWorld(memory=memory, start=start, intrinsics=intrinsics)
 
 
 def memory_of(saved: SavedCloud, *, max_points: int, history: History | None = None) -> PointMemory:
