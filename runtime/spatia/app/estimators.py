@@ -5,6 +5,7 @@ What needs torch is imported when a scene asks for it.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,9 @@ from spatia.records.truth import TrueScene
 from spatia.scene import schema_estimation as chosen
 from spatia.worlds.pictures import read_rgb
 
+if TYPE_CHECKING:
+    from spatia.estimation.depth_models.estimator import DepthModelEstimator
+
 DEFAULT_STRIDE = 4
 MAPANYTHING_HZ = 4  # keyframes a second: each costs the network a view
 WAYS_TO_DEPTH = """\
@@ -40,9 +44,6 @@ WAYS_TO_DEPTH = """\
     --set estimation.estimator=depth_model, a network whose weights `hf download` gets
     --set estimation.estimator=mapanything, in an environment of its own
   `spatia doctor` says what is here of these, and how to get the rest"""
-if TYPE_CHECKING:
-    from spatia.estimation.depth_models.estimator import DepthModelEstimator
-
 WHITE = 127  # masks are white on what moves; more than grey counts
 
 
@@ -136,6 +137,9 @@ def check_estimation(estimation: chosen.Estimation, *, truth: TrueScene | None, 
         case chosen.Sam2Segmenter() as sam2:
             find_weights(_sam2(sam2, intrinsics))
     match estimation.estimator:
+        case chosen.PlaneSweepEstimator() if find_spec("torch") is None:
+            with _torch_installed("plane_sweep"):
+                raise ModuleNotFoundError(name="torch")
         case chosen.DepthModelEstimator() as network:
             find_files(_depth_settings(network))
         case chosen.MapAnythingEstimator() as other:
