@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from spatia.errors import SpatiaError
+from spatia.estimation.free_space import sight_votes
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.stereo.estimator import PlaneSweepEstimator, PlaneSweepSettings
 from spatia.geom.camera import Intrinsics
@@ -115,7 +116,7 @@ def _fused(folder: RgbdFolder, arguments: argparse.Namespace) -> CloudSnapshot:
         points = points_of_geometry(
             frames, geometry, clip=0, max_depth_m=arguments.max_depth_m, edge_ratio=arguments.edge_ratio
         )
-        memory.insert(points)
+        memory.insert(points, votes=sight_votes(geometry, cloud=memory.snapshot()))
     return memory.snapshot()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from spatia.errors import InputError, StoreError
 from spatia.estimation.convention import check_convention
+from spatia.estimation.free_space import sight_votes
 from spatia.estimation.fuse import points_of_geometry
 from spatia.estimation.given import GivenDepth
 from spatia.geom.camera import Cameras, Intrinsics
@@ -163,16 +164,13 @@ def _rgbd(scene: Scene, world: RgbdWorld, memory: PointMemory, look: FirstLook |
             cameras=Cameras(world_from_camera=poses[n : n + 1], intrinsics=color),
             time_s=np.zeros(1, dtype=np.float32),
         )
-        measured = GivenDepth(frame.depth_m[None], depth_intrinsics=depth)
-        memory.insert(
-            points_of_geometry(
-                photo,
-                measured.estimate(Sighting.of(photo), cloud=memory.snapshot()),
-                moving=None if moving is None else _on_raster(moving[n], intrinsics, color)[None],
-                clip=INITIAL_CLIP,
-                max_depth_m=scene.estimation.max_depth_m,
-            )
+        cloud = memory.snapshot()
+        measured = GivenDepth(frame.depth_m[None], depth_intrinsics=depth).estimate(Sighting.of(photo), cloud=cloud)
+        moved = None if moving is None else _on_raster(moving[n], intrinsics, color)[None]
+        points = points_of_geometry(
+            photo, measured, moving=moved, clip=INITIAL_CLIP, max_depth_m=scene.estimation.max_depth_m
         )
+        memory.insert(points, votes=sight_votes(measured, cloud=cloud, moving=moved, moving_lens=color))
     return OpenedWorld(
         memory=memory,
         frames=_without(moving, frames),
