@@ -241,7 +241,9 @@ class Walk:
             self._clip = (result.archived.frames.rgb, self._now_s)
             self._clips.append(result.order.clip)
             self.asking.made()
-            self.say(f"clip {result.order.clip}: the memory knew {result.coverage:.0%} of it")
+            self.say(
+                "; ".join((f"clip {result.order.clip}: the memory knew {result.coverage:.0%} of it", *result.notes))
+            )
         for failure in mail.read(Failure):
             self.say(self.asking.failed(failure))
 
