@@ -12,7 +12,7 @@ from PIL import Image
 from spatia.app.console import run_in_console
 from spatia.app.photo_scene import cuts, photo_scene
 from spatia.app.run_folder import fresh_folder
-from spatia.errors import SceneError
+from spatia.errors import InputError, SceneError
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.geom.path import dolly
 from spatia.geom.path_files import write_intrinsics, write_w2c
@@ -91,6 +91,18 @@ def test_a_photo_gets_its_depth_from_mapanything_and_each_clip_is_aligned_to_it(
     notes = record["rounds"][0]["notes"]
     assert any(note.startswith("mapanything: of 12 views") for note in notes), notes
     assert any("against the memory" in note for note in notes), notes
+
+
+def test_a_prompt_reaches_the_scene_as_it_was_written(case: Path) -> None:
+    prompt = 'a "room": {gar\u00e7on} \\n \U0001f600'
+    (case / "prompt.txt").write_text(prompt, encoding="utf-8")
+    assert photo_scene(case, SMALL).scene.rounds[0].prompt == prompt
+
+
+def test_a_case_of_one_pose_is_no_walk(case: Path) -> None:
+    (case / "w2c.txt").write_text(f"{np.eye(4).tolist()}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"w2c.txt: has one pose, and a walk needs two"):
+        photo_scene(case, SMALL)
 
 
 def test_the_authors_cases_are_cut_as_the_release_cuts_them() -> None:

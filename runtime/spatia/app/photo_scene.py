@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from spatia.errors import InputError
 from spatia.scene.load import SceneFile, read_scene
 from spatia.scene.schema import PRESETS
 from spatia.worlds.photo_case import PhotoCase, read_photo_case
@@ -23,12 +24,16 @@ ROUND = "  - {{prompt: {prompt}, path: [{{file: {file}, first: {first}, last: {l
 def photo_scene(folder: Path, overrides: Sequence[str]) -> SceneFile:
     """Raises `InputError` for a case that cannot be read and `SceneError` for an override that is wrong."""
     case, place = read_photo_case(folder), folder.resolve()
-    path = json.dumps(str(place / "w2c.txt"))
+    if len(case.cameras) < 2:
+        raise InputError(
+            "has one pose, and a walk needs two", where=str(folder / "w2c.txt"), fix="write a line for every frame"
+        )
+    path = _quoted(place / "w2c.txt")
     rounds = "".join(
-        ROUND.format(prompt=json.dumps(prompt), file=path, first=first, last=last)
+        ROUND.format(prompt=_quoted(prompt), file=path, first=first, last=last)
         for prompt, (first, last) in zip(case.prompts, cuts(case), strict=False)
     )
-    text = SCENE.format(name=json.dumps(place.name), path=json.dumps(str(place)), rounds=rounds, preset=PRESET)
+    text = SCENE.format(name=_quoted(place.name), path=_quoted(place), rounds=rounds, preset=PRESET)
     return read_scene(text.encode(), name=str(folder), folder=Path.cwd(), overrides=overrides, allow_outside=True)
 
 
@@ -42,3 +47,8 @@ def cuts(case: PhotoCase) -> list[tuple[int, int]]:
         first, last = last, end if len(found) + 1 == len(case.prompts) else min(last + new, end)
         found.append((first, last))
     return found
+
+
+def _quoted(text: str | Path) -> str:
+    """For YAML, which does not know JSON's pairs of escapes for characters such as emoji."""
+    return json.dumps(str(text), ensure_ascii=False)

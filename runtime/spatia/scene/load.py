@@ -50,7 +50,7 @@ def load_scene(path: Path | str, overrides: Sequence[str] = (), *, allow_outside
         fix = "check the path, or begin with `spatia scene new`"
         raise SceneError(f"no such scene file{nearby}", where=str(path), fix=fix) from error
     except IsADirectoryError as error:
-        fix = "name a scene file; `spatia run --resume` goes on with a run folder"
+        fix = "name a scene file; `spatia run` takes the folder of a photo case, and with --resume that of a run"
         raise SceneError("cannot be read: it is a folder", where=str(path), fix=fix) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise SceneError(f"cannot be read: {error}", where=str(path), fix="check the path") from error

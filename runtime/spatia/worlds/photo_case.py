@@ -43,7 +43,7 @@ def read_photo_case(folder: Path | str) -> PhotoCase:
         mask = np.asarray(read_rgb(folder / "mask.png").max(axis=-1) > 127)
         _demand_size(mask, rgb, folder / "mask.png")
     if (folder / "depth.png").is_file():
-        depth_m = read_gray(folder / "depth.png").astype(np.float32) * np.float32(DEPTH_UNIT_M)
+        depth_m = _depth_m(folder / "depth.png")
         _demand_size(depth_m, rgb, folder / "depth.png")
     if not (folder / "intrinsics.txt").is_file():
         guess = f"{PHONE_FX:g} {PHONE_FX * width / height:.4g} 0.5 0.5"
@@ -65,15 +65,29 @@ def read_photo_case(folder: Path | str) -> PhotoCase:
 
 
 def is_photo_case(folder: Path) -> bool:
-    """Whether a folder is meant as one: it has a picture, and what goes with one."""
-    pictures = any((folder / name).is_file() for name in ("img.jpg", "img.png"))
-    return pictures and any((folder / name).is_file() for name in ("w2c.txt", "intrinsics.txt", "prompt.txt"))
+    """Whether a folder is meant as one: it has a file that goes with a picture."""
+    return any((folder / name).is_file() for name in ("w2c.txt", "intrinsics.txt", "prompt.txt"))
+
+
+def _depth_m(path: Path) -> F32:
+    raw = read_gray(path)
+    if raw.dtype == np.uint8 or not raw.any():
+        raise InputError(
+            "holds 8 bits, not millimetres" if raw.any() else "holds no depth: every pixel is 0",
+            where=str(path),
+            fix="save 16 bits, millimetres along the optical axis; without the file the estimator gives the depth",
+        )
+    return raw.astype(np.float32) * np.float32(DEPTH_UNIT_M)
 
 
 def _demand_size(found: Bool | F32, rgb: U8, path: Path) -> None:
     (height, width), wanted = found.shape, rgb.shape[:2]
     if (height, width) != wanted:
-        raise InputError(f"is {width}x{height} pixels, and the picture {wanted[1]}x{wanted[0]}", where=str(path))
+        raise InputError(
+            f"is {width}x{height} pixels, and the picture {wanted[1]}x{wanted[0]}",
+            where=str(path),
+            fix="scale it to the picture's size",
+        )
 
 
 def _prompts(path: Path) -> tuple[str, ...]:
@@ -81,7 +95,7 @@ def _prompts(path: Path) -> tuple[str, ...]:
         with path.open("rb") as file:
             raw = file.read(MAX_PROMPT_BYTES + 1)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path), fix="write one line a round") from error
     if len(raw) > MAX_PROMPT_BYTES:
         raise InputError(f"is longer than {MAX_PROMPT_BYTES} bytes", where=str(path))
     try:

@@ -33,7 +33,7 @@ def read_gray(path: Path) -> npt.NDArray[Any]:
 
 def _read(path: Path, mode: str | None) -> npt.NDArray[Any]:
     if not path.is_file():
-        raise InputError("there is no such file", where=str(path))
+        raise InputError("there is no such file", where=str(path), fix="check the path")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

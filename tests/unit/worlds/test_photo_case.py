@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spatia.errors import InputError
-from spatia.worlds.photo_case import read_photo_case
+from spatia.worlds.photo_case import is_photo_case, read_photo_case
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "photos"
 
@@ -36,6 +36,21 @@ def test_a_mask_marks_what_moves(case: Path) -> None:
     Image.fromarray(mask[:10]).save(case / "mask.png")
     with pytest.raises(InputError, match=r"mask.png: is 40x10 pixels, and the picture 40x20"):
         read_photo_case(case)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "problem"), [(np.uint8, 60, "holds 8 bits, not millimetres"), (np.uint16, 0, "holds no depth")]
+)
+def test_a_depth_that_is_none_is_refused(case: Path, kind: type, value: int, problem: str) -> None:
+    Image.fromarray(np.full((20, 40), value, dtype=kind)).save(case / "depth.png")
+    with pytest.raises(InputError, match=rf"depth.png: {problem}"):
+        read_photo_case(case)
+
+
+def test_a_case_that_lacks_its_picture_is_meant_as_a_case(case: Path, tmp_path: Path) -> None:
+    (case / "img.jpg").unlink()
+    assert is_photo_case(case)
+    assert not is_photo_case(tmp_path.parent)
 
 
 @pytest.mark.parametrize("name", ["img.jpg", "intrinsics.txt", "w2c.txt", "prompt.txt"])
