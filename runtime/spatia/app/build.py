@@ -62,7 +62,7 @@ def build_parts(
     )
     # A world goes on with the projector that it began with: another device may round otherwise.
     projector_name = scene.projection.projector if first is None else store.fingerprint["projector"]
-    check_generator(scene.generation.generator.model_dump(mode="json"), truth=opened.truth)
+    check_generator(scene.generation.generator.name, truth=opened.truth)
     check_estimation(scene.estimation, truth=opened.truth, intrinsics=opened.intrinsics)
     # One for each thread: a GL context belongs to the thread that made it.
     projector = open_projector(projector_name)

@@ -37,9 +37,9 @@ def frames_with_depth(generation: Generation) -> int:
     return generation.preceding_frames if generation.generator.name in WARPING else 1
 
 
-def check_generator(choice: dict[str, Any], *, truth: TrueScene | None) -> None:
-    """Raises `SpatiaError` for an oracle of a world without truth: before the first frame, not in a worker."""
-    if choice["name"] == "oracle":
+def check_generator(name: str, *, truth: TrueScene | None) -> None:
+    """Raises `SceneError` for an oracle of a world without truth: before the first frame, not in a worker."""
+    if name == "oracle":
         known(truth, where="generation.generator.name")
 
 

@@ -62,7 +62,7 @@ def describe(path: Path, overrides: list[str]) -> str:
     opened = open_world(scene, look=None)
     if isinstance(scene.world, PhotoWorld) and read_photo_case(scene.world.path).depth_m is None:
         check_single_view(scene.estimation.estimator)
-    check_generator(scene.generation.generator.model_dump(mode="json"), truth=opened.truth)
+    check_generator(scene.generation.generator.name, truth=opened.truth)
     check_estimation(scene.estimation, truth=opened.truth, intrinsics=opened.intrinsics)
     rounds = list(round_poses(scene, start=opened.start, where=loaded.where))
     for number, scene_round in enumerate(scene.rounds):
