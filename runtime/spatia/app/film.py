@@ -26,7 +26,7 @@ class Film:
         self._thread.start()
 
     def put(self, frame: U8) -> None:
-        """A frame that finds no room is left out and counted: the walk does not wait for a disk."""
+        """A frame that finds no room in a film that does not wait is left out and counted."""
         with suppress(InboxClosed):  # the disk has refused meanwhile
             self._dropped += not self._frames.put(frame)
 

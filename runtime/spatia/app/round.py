@@ -88,7 +88,7 @@ class RoundResult:
     projection_rgb: U8  # [T, H, W, 3] what the memory knew
     coverage: float  # share of the new frames' pixels that the memory knew
     points: Points  # of the new keyframes; of the history as well, where there is one
-    votes: SightVotes | None  # what the keyframes say of the points that were there; None where nothing was estimated
+    votes: SightVotes | None  # what the keyframes say of the points that were there; None where the memory is made anew
     poses: KeyframePoses | None  # of some keyframes, found again; None where nobody asked
     latents: ClipLatents | None  # of the new frames, padding left out
     latent_points: LatentPoints | None

@@ -75,7 +75,7 @@ class Geometry:
 
 
 class SceneEstimator(Protocol):
-    """The seam. One instance belongs to one thread, which is not the main one."""
+    """The seam. One instance belongs to one thread."""
 
     @property
     def name(self) -> str: ...
