@@ -29,10 +29,8 @@ def points_of_geometry(
     *,
     clip: int,
     moving: Bool | None = None,
-    stride_px: int = 1,
     max_depth_m: float = 20.0,
     edge_ratio: float = EDGE_RATIO,
-    moving_margin_px: int = MOVING_MARGIN_PX,
 ) -> Points:
     """Points of all T frames in order, each row by row.
 
@@ -51,9 +49,7 @@ def points_of_geometry(
         moving = np.zeros(frames.rgb.shape[:3], dtype=np.bool_)
     if moving.shape != frames.rgb.shape[:3]:
         raise ValueError(f"moving must have shape {frames.rgb.shape[:3]}; got {moving.shape}")
-    if stride_px < 1:
-        raise ValueError(f"stride_px must be >= 1; got {stride_px}")
-    still = ~grown(moving, margin_px=moving_margin_px)
+    still = ~grown(moving, margin_px=MOVING_MARGIN_PX)
     depth_lens = geometry.cameras.intrinsics
     color_lens = frames.cameras.intrinsics
     labels = geometry.label
@@ -68,7 +64,6 @@ def points_of_geometry(
             still[t],
             np.array([color_lens.fx_px, color_lens.fy_px, color_lens.cx_px, color_lens.cy_px]),
             depth_lens == color_lens,
-            stride_px,
             max_depth_m,
             edge_ratio,
         )
@@ -111,21 +106,20 @@ def _fuse_frame(
     still: Bool,
     color_lens: F64,
     same_raster: bool,
-    stride_px: int,
     max_depth_m: float,
     edge_ratio: float,
 ) -> tuple[F32, F32, F32, I32]:
     height, width = depth_m.shape
     color_height, color_width = still.shape
-    most = ((height + stride_px - 1) // stride_px) * ((width + stride_px - 1) // stride_px)
+    most = height * width
     positions = np.empty((most, 3), dtype=np.float32)
     colors = np.empty((most, 3), dtype=np.float32)
     weights = np.empty(most, dtype=np.float32)
     labels = np.zeros(most, dtype=np.int32)
     pose = world_from_camera
     n = 0
-    for y in range(0, height, stride_px):
-        for x in range(0, width, stride_px):
+    for y in range(height):
+        for x in range(width):
             z = float(depth_m[y, x])
             if not (z > 0.0 and z <= max_depth_m and confidence[y, x] > 0.0):
                 continue

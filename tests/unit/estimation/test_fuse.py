@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spatia.estimation.fuse import points_of_geometry, reference_points
+from spatia.estimation.fuse import MOVING_MARGIN_PX, points_of_geometry, reference_points
 from spatia.geom.camera import Cameras, Intrinsics
 from spatia.records.arrays import F32, I32
 from spatia.records.frames import Frames
@@ -92,9 +92,8 @@ def test_what_moves_is_left_out_with_a_margin() -> None:
     geometry = geometry_of(np.ones((1, 9, 9), dtype=np.float32), frames.cameras)
     moving = np.zeros((1, 9, 9), dtype=np.bool_)
     moving[0, 4, 4] = True
-    for margin_px in (0, 1, 3):
-        points = points_of_geometry(frames, geometry, clip=0, moving=moving, moving_margin_px=margin_px)
-        assert len(points) == 81 - (2 * margin_px + 1) ** 2
+    points = points_of_geometry(frames, geometry, clip=0, moving=moving)
+    assert len(points) == 81 - (2 * MOVING_MARGIN_PX + 1) ** 2
 
 
 def test_pixels_at_a_depth_edge_are_left_out() -> None:
@@ -134,12 +133,6 @@ def test_unknown_far_and_doubtful_pixels_are_left_out() -> None:
     assert len(points_of_geometry(frames, geometry_of(depth_m, frames.cameras, confidence=0.0), clip=0)) == 0
 
 
-def test_stride_takes_every_nth_pixel_of_every_nth_row() -> None:
-    depth_m = np.ones((2, 7, 10), dtype=np.float32)
-    frames = wall_frames(depth_m)
-    assert len(points_of_geometry(frames, geometry_of(depth_m, frames.cameras), clip=0, stride_px=3)) == 2 * 3 * 4
-
-
 def test_labels_travel_with_their_pixels() -> None:
     frames = frames_of(SCENE, sideways(1))
     true = SCENE.render(frames.cameras, frames.time_s)
@@ -155,5 +148,3 @@ def test_wrong_shapes_are_the_callers_mistake() -> None:
         points_of_geometry(frames[:1], geometry, clip=0)
     with pytest.raises(ValueError, match="moving must have shape"):
         points_of_geometry(frames, geometry, clip=0, moving=np.zeros((1, 4, 4), dtype=np.bool_))
-    with pytest.raises(ValueError, match="stride_px"):
-        points_of_geometry(frames, geometry, clip=0, stride_px=0)
