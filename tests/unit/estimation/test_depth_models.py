@@ -222,6 +222,7 @@ def changed(folders: dict[str, Path], folder: Path, file: str, **change: Any) ->
         ("config.json", {"model_type": "dpt"}, "model_type is 'dpt'; depth_anything and zoedepth are known"),
         ("config.json", {"max_depth": "far"}, "max_depth is 'far'"),
         ("preprocessor_config.json", {"size": 518}, "how pictures are prepared"),
+        ("preprocessor_config.json", {"ensure_multiple_of": float("inf")}, "how pictures are prepared"),
         ("preprocessor_config.json", {"image_processor_type": "Other"}, "neither DPT nor ZoeDepth"),
         ("preprocessor_config.json", {"do_normalize": False}, "do_normalize is off"),
         ("preprocessor_config.json", {"ensure_multiple_of": 0}, "out of bounds"),
@@ -232,6 +233,13 @@ def test_a_network_of_another_kind_is_named(
 ) -> None:
     with pytest.raises(InputError, match=problem):
         find_files(DepthModelSettings(weights=str(changed(folders, tmp_path, file, **change))))
+
+
+def test_a_file_that_is_nested_without_end_is_an_input_error(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = changed(folders, tmp_path, "config.json")
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="cannot be read"):
+        find_files(DepthModelSettings(weights=str(folder)))
 
 
 @pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])

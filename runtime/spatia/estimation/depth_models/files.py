@@ -78,7 +78,7 @@ def find_files(settings: DepthModelSettings) -> DepthFiles:
     path = folder / PREPROCESSOR
     try:
         preparation = Preparation.of(_read(path))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"it does not say how pictures are prepared: {error}", where=str(path), fix=f"`{command}`"
         ) from error
@@ -108,7 +108,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             read = json.loads(file.read(MAX_JSON_BYTES))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read: {error}", where=str(path), fix="fetch it again") from error
     if not isinstance(read, dict):
         raise InputError("an object was wanted", where=str(path), fix="fetch it again")

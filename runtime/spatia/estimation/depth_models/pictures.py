@@ -33,7 +33,7 @@ class Preparation:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Preparation":
-        """Raises `KeyError`, `TypeError` or `ValueError` for a file that says something else."""
+        """Raises `KeyError`, `TypeError`, `ValueError` or `OverflowError` for a file that says something else."""
         style = str(config["image_processor_type"])
         if not style.startswith(("DPT", "ZoeDepth")):
             raise ValueError(f"image_processor_type {style!r} is neither DPT nor ZoeDepth")
