@@ -46,8 +46,8 @@ class _Reading:
         return poses @ gl_from_camera() if self.opengl else poses
 
 
-AS_GIVEN = _Reading(inverted=False, opengl=False)
-READINGS = (AS_GIVEN, *(_Reading(inverted=i, opengl=gl) for i, gl in ((True, False), (False, True), (True, True))))
+# As given, and what else they may be.
+READINGS = tuple(_Reading(inverted=inverted, opengl=opengl) for opengl in (False, True) for inverted in (False, True))
 
 
 def check_convention(
@@ -197,7 +197,7 @@ def _looked_up(image: F32 | F64, lens: Intrinsics, at: F64) -> tuple[F64, Bool]:
 
 def _blurred(gray: U8) -> F64:
     """[h, w] means of [H, W] over blocks; what does not fill a block at the right and below is dropped."""
-    block = max(1, gray.shape[1] // GRAY_WIDTH_PX)
-    height, width = (max(1, side // block) for side in gray.shape)
+    block = max(1, min(gray.shape[0], gray.shape[1] // GRAY_WIDTH_PX))
+    height, width = (side // block for side in gray.shape)
     cut = gray[: height * block, : width * block]
     return np.asarray(cut.reshape(height, block, width, -1).mean(axis=(1, 3)))

@@ -95,6 +95,12 @@ def test_views_of_different_things_say_nothing() -> None:
     check_convention(posed(frames, away), where="poses.txt")
 
 
+def test_frames_that_are_a_strip_are_looked_at_as_well() -> None:
+    poses = walk(2).cameras.world_from_camera
+    strip = Cameras(world_from_camera=poses, intrinsics=lens(width_px=320, height_px=3))
+    check_convention(frames_of(SCENE, strip), where="poses.txt")
+
+
 def test_without_depth_nothing_is_seen() -> None:
     check_convention(posed_without_depth(walk()), where="poses.txt")
 
