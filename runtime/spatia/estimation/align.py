@@ -198,7 +198,7 @@ def _check_finite(geometry: Geometry, name: str) -> None:
         if wrong.any():
             frames = int(wrong.any(axis=(1, 2)).sum())
             raise EstimationError(
-                f"{what} is not finite or negative at {wrong.sum():,} pixels of {frames} of {len(field)} frames",
+                f"{what} is negative or not finite at {wrong.sum():,} pixels of {frames} of {len(field)} frames",
                 where=f"estimator {name!r}",
                 fix="use another precision or another estimator; the world is as it was",
             )

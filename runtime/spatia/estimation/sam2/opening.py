@@ -78,7 +78,11 @@ def _meta_checkpoint(weights: str) -> Path:
 def _cached(repository: str, file: str, command: str) -> Path:
     """A file of a repository on huggingface.co where its cache has it."""
     if not REPOSITORY.fullmatch(repository):
-        raise InputError("there is no such folder", where=repository, fix=f"name one that is there, or `{FETCH}`")
+        raise InputError(
+            "there is no such folder",
+            where=repository,
+            fix=f"name one that is there, or a repository such as {DEFAULT_REPOSITORY}",
+        )
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repository, file)

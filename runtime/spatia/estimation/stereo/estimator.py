@@ -181,7 +181,7 @@ def _no_parallax(cameras: Cameras) -> EstimationError:
     if len(cameras) < 2:
         return EstimationError(
             "one view does not tell how far things are, and the memory knows nothing of what it shows",
-            where="plane_sweep",
+            where="estimator 'plane_sweep'",
             fix="give a second view from another place, or depth: a depth model, MapAnything, an RGB-D folder",
         )
     eyes = cameras.world_from_camera[:, :3, 3]
@@ -189,7 +189,7 @@ def _no_parallax(cameras: Cameras) -> EstimationError:
     return EstimationError(
         f"no two of the {len(cameras)} views have parallax (they stand within {apart_m:.3g} m), "
         "and the memory knows nothing of what they show",
-        where="plane_sweep",
+        where="estimator 'plane_sweep'",
         fix="walk sideways while looking at it instead of only turning, or give depth of the first view",
     )
 
