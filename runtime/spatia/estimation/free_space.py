@@ -157,12 +157,9 @@ def _cast(
             depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z + camera[2, 3]
             if not (depth >= NEAR_M and page[WEIGHT, slot] > 0.0):
                 continue
-            u = (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]) / depth * pinhole[0] + pinhole[
-                2
-            ]
-            v = (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]) / depth * pinhole[1] + pinhole[
-                3
-            ]
+            right = camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]
+            down = camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]
+            u, v = right / depth * pinhole[0] + pinhole[2], down / depth * pinhole[1] + pinhole[3]
             if not (0.0 <= u < width and 0.0 <= v < height):
                 continue
             measured = still_m[int(v), int(u)]

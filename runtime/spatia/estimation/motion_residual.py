@@ -251,7 +251,7 @@ def _ask(
                 continue
             near = float(nearest_m[row, column])
             if near > in_view_z * (1.0 + depth_tolerance):
-                counts[y, x, 0] += 1
+                counts[y, x, SEEN_THROUGH] += 1
                 continue
             if near > 0.0 and float(farthest_m[row, column]) < in_view_z * (1.0 - depth_tolerance):
                 continue
@@ -261,14 +261,14 @@ def _ask(
                 low, high = gain[c] * darkest[row, column, c], gain[c] * brightest[row, column, c]
                 differs |= low - shown > color_tolerance or shown - high > color_tolerance
             if differs:
-                counts[y, x, 1] += 1
+                counts[y, x, DIFFERS] += 1
             elif near > 0.0:
-                counts[y, x, 2] += 1
+                counts[y, x, SUPPORTS] += 1
 
 
 def decided(counts: I32, settings: MotionSettings) -> Bool:
     """[H, W] True where enough of the votes [H, W, 3] are for motion."""
-    through, differs, supports = (counts[..., vote] for vote in range(3))
+    through, differs, supports = (counts[..., vote] for vote in (SEEN_THROUGH, DIFFERS, SUPPORTS))
     gone = (through >= settings.seen_through) & (through >= settings.through_share * (through + supports))
     against = through + differs
     other = (against >= settings.differs) & (against >= settings.differs_share * (against + supports))

@@ -3,8 +3,8 @@
 `path_error` measures in degrees and metres. `camera_control` is the score that WorldScore makes of such errors (Duan et
 al., "WorldScore: A unified evaluation benchmark for world generation", 2025), with the habits of its code:
 
-- No rotation is aligned, and no translation: both paths are taken to begin at the same camera, so an offset of the
-  whole path counts. A recovered path is brought there by `from_first_camera`.
+- No rotation is aligned, and no translation, but that each path is put at its own first camera: where the whole of it
+  lies does not count, and an error of the first pose turns and moves all that follow.
 - Recovered positions are multiplied by the one number that suits them best, since a monocular reconstruction has no
   scale. A path that only *shrank* therefore scores as well as a true one, and where nothing was recovered but noise,
   the number goes to 0 and the error to the mean length of the requested positions.

@@ -3,6 +3,7 @@
 A point is retired once `RETIRE_AFTER` keyframes have looked past it, and more than have shown it: what stood there for
 a while and left is gone after it has been missing for as long, and what noise moves about its place stays. A view
 beyond the 254 that can be counted takes one look past it back instead. What a person has placed is left alone.
+Pure, any thread.
 """
 
 from typing import NamedTuple

@@ -87,7 +87,7 @@ class MapAnythingEstimator:
         self.worker.end()
 
     def _check(self, depth_m: F32, conf: F32, known: Bool, poses: F32) -> None:
-        """What its mask lets through must be geometry; the rest is 0 times whatever was there."""
+        """What its mask lets through must be geometry; the rest may hold anything."""
         good = np.isfinite(depth_m) & (depth_m > 0) & np.isfinite(conf)
         bad = int((known & ~good).sum())
         if bad:

@@ -30,7 +30,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in the 
 OUTSIDE, INSIDE, UPPER_LEFT, LOWER_RIGHT = range(4)  # how the network labels points
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Followed:
     session: Any  # Sam2VideoInferenceSession of this object alone
     hints: dict[int, Hint]  # by frame
@@ -102,7 +102,7 @@ class TransformersTracker:
                     dtype=torch.float32,
                 )
                 session.cache = features
-                objects[hint.object_id] = _Followed(session, {})
+                objects[hint.object_id] = _Followed(session=session, hints={})
             followed = objects[hint.object_id]
             followed.hints[hint.frame] = hint
             index = followed.session.obj_id_to_idx(hint.object_id)

@@ -9,8 +9,7 @@ from torch.nn import functional
 
 from spatia.geom.camera import Intrinsics
 from spatia.records.arrays import F32, U8
-
-LUMA = (0.299, 0.587, 0.114)
+from spatia.records.picture_quality import LUMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,7 +23,9 @@ class Look:
 def look_of(rgb: U8, *, lens: Intrinsics, device: torch.device) -> Look:
     """Of a picture [H, W, 3] of any size."""
     small = picture(rgb, lens=lens, device=device)
-    return Look(rgb=small, gray=(small * torch.tensor(LUMA, device=device)[:, None, None]).sum(dim=0))
+    return Look(
+        rgb=small, gray=(small * torch.tensor(LUMA, dtype=torch.float32, device=device)[:, None, None]).sum(dim=0)
+    )
 
 
 def picture(rgb: U8, *, lens: Intrinsics, device: torch.device) -> Tensor:
