@@ -128,7 +128,9 @@ def version() -> None:
 
 @app.command()
 def walk(
-    source: Annotated[Path, typer.Argument(help="A scene, a PLY, a folder of RGB-D frames, a saved world or a run.")],
+    source: Annotated[
+        Path, typer.Argument(help="A scene, a PLY, a folder of RGB-D frames, a photo case, a saved world or a run.")
+    ],
     out: Annotated[Optional[Path], typer.Option(help="The run folder; runs/<name> by default.")] = None,  # noqa: UP045
     record: Annotated[Optional[Path], typer.Option(help="Film the walk into this MP4.")] = None,  # noqa: UP045
     bindings: Annotated[Optional[Path], typer.Option(help="A YAML file of actions and their keys.")] = None,  # noqa: UP045

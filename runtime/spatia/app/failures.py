@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spatia.app.journal import packed
+from spatia.errors import StoreError
 from spatia.records.generation import Failure
 from spatia.store.canonical import unpack_plain
 from spatia.store.protocol import Event
@@ -34,8 +35,11 @@ def failures_of(events: Iterable[Event], *, where: str) -> dict[int, Failed]:
     for event in events:
         if event.kind == FAILED:
             told = unpack_plain(event.payload, where=where)
-            failure = Failure(
-                request_id=int(told["request_id"]), epoch=0, kind=str(told["failure"]), message=str(told["message"])
-            )
+            try:
+                failure = Failure(
+                    request_id=int(told["request_id"]), epoch=0, kind=str(told["failure"]), message=str(told["message"])
+                )
+            except (KeyError, TypeError, ValueError) as error:
+                raise StoreError(f"the failure of tick {event.tick} cannot be read: {error!r}", where=where) from error
             found[failure.request_id] = Failed(tick=event.tick, failure=failure)
     return found

@@ -8,6 +8,7 @@ from spatia.app.sources import world_folder
 from spatia.errors import InputError
 from spatia.scene.load import SceneFile, load_scene, read_scene
 from spatia.store.folder import DATABASE
+from spatia.worlds.photo_case import is_photo_case
 
 SCENE = """\
 spatia: 1
@@ -26,7 +27,7 @@ def run_of(path: Path) -> RunFolder | None:
 
 
 def walk_scene(path: Path, overrides: Sequence[str]) -> SceneFile:
-    """The scene to walk in: a file, or one made for a PLY file, an RGB-D folder, a saved world or a run.
+    """The scene to walk in: a file, or one made for a PLY file, an RGB-D folder, a photo case, a saved world or a run.
 
     Unless the overrides say otherwise clips are taken when they are ready. Raises `SpatiaError`.
     """
@@ -48,10 +49,10 @@ def _kind_of(path: Path) -> tuple[str, Path]:
             return "saved", world
         if (path / "camera-intrinsics.txt").is_file():
             return "rgbd", path
-        if any(path.glob("*.jpg")) or any(path.glob("*.png")):
+        if is_photo_case(path):
             return "photo", path
     raise InputError(
-        "neither a scene (.yaml), a point cloud (.ply), a saved world, a run, nor a folder of RGB-D frames",
+        "neither a scene (.yaml), a point cloud (.ply), a world, a run, a photo case, nor a folder of RGB-D frames",
         where=str(path),
         fix="`spatia scene new my.yaml` writes a scene to start from",
     )

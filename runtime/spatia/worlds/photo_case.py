@@ -17,6 +17,7 @@ from spatia.worlds.pictures import read_gray, read_rgb
 
 MAX_PROMPT_BYTES = 64 * 1024
 DEPTH_UNIT_M = 0.001
+NAMES = ("img.jpg", "img.png", "w2c.txt", "intrinsics.txt", "prompt.txt")
 PHONE_FX = 0.78  # of the width: 65 degrees
 
 
@@ -65,8 +66,8 @@ def read_photo_case(folder: Path | str) -> PhotoCase:
 
 
 def is_photo_case(folder: Path) -> bool:
-    """Whether a folder is meant as one: it has a file that goes with a picture."""
-    return any((folder / name).is_file() for name in ("w2c.txt", "intrinsics.txt", "prompt.txt"))
+    """Whether a folder is meant as one, whole or not."""
+    return any((folder / name).is_file() for name in NAMES)
 
 
 def _depth_m(path: Path) -> F32:
