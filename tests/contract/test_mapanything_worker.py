@@ -50,7 +50,7 @@ def follow(until):
 
 process = OtherProcess([sys.executable, str(CHILD)])
 print(process.pid, flush=True)
-load = {"kind": "load", "weights": "standin,then=wait", "device": "cpu", "memory_efficient": True, "minibatch": None}
+load = {"kind": "load", "weights": "standin,then=wait", "device": "cpu"}
 process.send(load)
 assert list(follow(["done", "failed"]))[-1] == "done"
 eye = np.eye(4, dtype=np.float32)[None]

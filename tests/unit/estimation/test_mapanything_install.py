@@ -40,7 +40,7 @@ def test_one_that_has_everything_is_ok(tmp_path: Path) -> None:
 def test_the_real_program_looks_into_the_interpreter_that_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
     found = examine(sys.executable)
-    assert (found.name, found.state, found.found) == ("MapAnything", "missing", f"{sys.executable} lacks mapanything")
+    assert (found.state, found.found) == ("missing", f"{sys.executable} lacks mapanything")
     monkeypatch.setenv("PYTHONPATH", str(STANDIN))
     assert examine(sys.executable).found.startswith("mapanything of unknown version, torch ")
 

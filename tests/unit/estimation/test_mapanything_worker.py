@@ -97,7 +97,7 @@ def test_arrays_go_there_and_back_through_the_shared_file(play: Play) -> None:
 def test_it_is_told_what_to_load(play: Play) -> None:
     error = failure(play("say(kind='failed', stage='start', problem=json.dumps(hello)); hear()"))
     raised = error.problem.removeprefix("at 'start' it raised ").removesuffix("; it was ended and wrote nothing")
-    wanted = {"kind": "load", "weights": "some/weights", "device": "auto", "memory_efficient": True, "minibatch": None}
+    wanted = {"kind": "load", "weights": "some/weights", "device": "auto"}
     assert json.loads(raised) == wanted
 
 

@@ -105,23 +105,20 @@ class SharedArrays:
 class Mapper:
     """The network and how it is asked."""
 
-    def __init__(self, message: Message, model: Any, device: str) -> None:
+    def __init__(self, model: Any, device: str) -> None:
         self._model = model
         self._device = device
-        self._options: Message = {"memory_efficient_inference": message["memory_efficient"]}
-        if message["minibatch"] is not None:
-            self._options["minibatch_size"] = message["minibatch"]
 
     def infer(self, shared: SharedArrays, *, first_wanted: int) -> None:
         """Read the views, ask, and write depth, confidence and mask of those from `first_wanted` on, and all poses."""
         predictions = self._model.infer(
             self._views(shared),
+            memory_efficient_inference=True,  # a little slower, many more views
             use_amp=self._device.startswith("cuda"),  # on a CPU it would fall back to float16
             amp_dtype="bf16",
             apply_mask=True,
             mask_edges=True,
             apply_confidence_mask=False,
-            **self._options,
         )
         for i, prediction in enumerate(predictions):
             shared.write_row("camera_poses", i, _array(prediction, "camera_poses")[0])
@@ -205,7 +202,7 @@ class Program:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         model = MapAnything.from_pretrained(message["weights"]).to(device)
         model.eval()
-        return Mapper(message, model, device)
+        return Mapper(model, device)
 
     def _enter(self, stage: str) -> None:
         self._stage = stage

@@ -26,7 +26,6 @@ EXAMPLE = "~/.venvs/mapanything/bin/python"
 class Installation:
     """What one interpreter has, in words for people; `fix` is empty when nothing is missing."""
 
-    name: str
     state: Literal["ok", "missing"]
     found: str
     fix: str = ""
@@ -74,7 +73,7 @@ def examine(python: Path | str, *, weights: str = WEIGHTS) -> Installation:
 
     def missing(found: str, *, elsewhere: bool = False) -> Installation:
         fix = install_words(EXAMPLE if elsewhere else python, weights=weights)
-        return Installation(name="MapAnything", state="missing", found=found, fix=fix)
+        return Installation(state="missing", found=found, fix=fix)
 
     if not str(python):
         return missing("no interpreter is named for it", elsewhere=True)
@@ -99,7 +98,7 @@ def examine(python: Path | str, *, weights: str = WEIGHTS) -> Installation:
     if lacking:
         return missing(f"{python} lacks {', '.join(lacking)}", elsewhere=not is_environment)
     found = ", ".join(f"{name} {packages[name]}" for name in reversed(NEEDED))
-    return Installation(name="MapAnything", state="ok", found=f"{found} on Python {answer['python']} at {python}")
+    return Installation(state="ok", found=f"{found} on Python {answer['python']} at {python}")
 
 
 def require(python: Path | str, *, weights: str = WEIGHTS) -> Installation:

@@ -35,8 +35,6 @@ class MapAnythingSettings:
     python: str  # an interpreter that has it
     weights: str = WEIGHTS  # a repository on Hugging Face, or a folder with config.json and model.safetensors
     device: str = "auto"  # or as torch names one
-    memory_efficient: bool = True  # a little slower, many more views
-    minibatch: int | None = None  # views at a time in its last stage; None: as the free memory allows
 
 
 class MapAnythingWorker:
@@ -94,8 +92,7 @@ class MapAnythingWorker:
                     where=WHERE,
                     fix=install_words(settings.python, weights=settings.weights),
                 ) from None
-            hello: Message = {"kind": "load", "weights": settings.weights, "device": settings.device}
-            self._process.send(hello | {"memory_efficient": settings.memory_efficient, "minibatch": settings.minibatch})
+            self._process.send({"kind": "load", "weights": settings.weights, "device": settings.device})
             self._follow(self._process, report, stage="start", within_s=self._patience.open_within_s)
         return self._process
 
