@@ -210,7 +210,10 @@ class FrameArchive:
 
 
 def _unpacked(bits: npt.NDArray[np.uint8] | None, width_px: int) -> Bool | None:
-    return None if bits is None else np.unpackbits(bits, axis=-1, count=width_px).astype(np.bool_)
+    if bits is None:
+        return None
+    whole = frozen(bits, "keyframe_moving", np.uint8, (None, None, -(-width_px // 8)))
+    return np.unpackbits(whole, axis=-1, count=width_px).astype(np.bool_)
 
 
 def _depth_of(clip: ArchivedClip, at: int) -> F32 | None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +106,16 @@ def test_arrays_that_do_not_fit_together_are_refused() -> None:
     arrays = clip(0).to_arrays()
     arrays["block_counts"] = arrays["block_counts"][:-1]
     with pytest.raises(ValueError, match="block_counts"):
+        ArchivedClip.of_arrays(arrays, intrinsics=INTRINSICS, voxel_m=VOXEL_M)
+
+
+@pytest.mark.parametrize("cut", [np.s_[..., :-1], np.s_[0]])
+def test_masks_of_movers_that_were_cut_are_refused(cut: tuple[Any, ...]) -> None:
+    made = clip(0, keyframes=(1,))
+    moving = np.ones(made.keyframe_depth_m.shape, dtype=np.bool_)
+    arrays = replace(made, keyframe_moving=moving).to_arrays()
+    arrays["keyframe_moving"] = arrays["keyframe_moving"][cut]
+    with pytest.raises(ValueError, match="keyframe_moving"):
         ArchivedClip.of_arrays(arrays, intrinsics=INTRINSICS, voxel_m=VOXEL_M)
 
 
