@@ -23,9 +23,8 @@ class Look:
 def look_of(rgb: U8, *, lens: Intrinsics, device: torch.device) -> Look:
     """Of a picture [H, W, 3] of any size."""
     small = picture(rgb, lens=lens, device=device)
-    return Look(
-        rgb=small, gray=(small * torch.tensor(LUMA, dtype=torch.float32, device=device)[:, None, None]).sum(dim=0)
-    )
+    luma = torch.tensor(LUMA, dtype=torch.float32, device=device)
+    return Look(rgb=small, gray=(small * luma[:, None, None]).sum(dim=0))
 
 
 def picture(rgb: U8, *, lens: Intrinsics, device: torch.device) -> Tensor:
