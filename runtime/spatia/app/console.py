@@ -28,7 +28,7 @@ from spatia.worlds.photo_case import is_photo_case
 
 def run_in_console(scene: Path, *, open_folder: Callable[[], RunFolder], overrides: list[str]) -> None:
     """`scene` is a scene file, or the folder of a photo case."""
-    is_case = scene.is_dir() and is_photo_case(scene)
+    is_case = is_photo_case(scene)
     scene_file = photo_scene(scene, overrides) if is_case else load_scene(scene, overrides, allow_outside=True)
     folder = open_folder()  # a scene that is refused leaves no folder behind
     _run(lambda waiting: SceneRun.begin(scene_file, folder, while_waiting=waiting))
