@@ -67,7 +67,10 @@ def read_photo_case(folder: Path | str) -> PhotoCase:
 
 def is_photo_case(folder: Path) -> bool:
     """Whether a folder is meant as one, whole or not."""
-    return any((folder / name).is_file() for name in NAMES)
+    try:
+        return any((folder / name).is_file() for name in NAMES)
+    except OSError:  # a name that is too long, or a folder that is closed to us
+        return False
 
 
 def _depth_m(path: Path) -> F32:

@@ -51,6 +51,7 @@ def test_a_case_that_lacks_its_picture_is_meant_as_a_case(case: Path, tmp_path: 
     (case / "img.jpg").unlink()
     assert is_photo_case(case)
     assert not is_photo_case(tmp_path.parent)
+    assert not is_photo_case(Path("a" * 300))
 
 
 @pytest.mark.parametrize("name", ["img.jpg", "intrinsics.txt", "w2c.txt", "prompt.txt"])
