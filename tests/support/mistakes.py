@@ -593,6 +593,13 @@ MISTAKES = [
         "max_points",
     ),
     Mistake(
+        "a walk in a name that is too long",
+        typed("walk", "a" * 300),
+        "aaa",
+        "neither a scene (.yaml), a point cloud (.ply), a world",
+        "scene new",
+    ),
+    Mistake(
         "a photo without depth",
         photo(lambda case: (case / "depth.png").unlink()),
         "estimation.estimator",

@@ -23,7 +23,10 @@ generation: {{commit: live, policy: on_demand}}
 def run_of(path: Path) -> RunFolder | None:
     """The run that a folder holds, to be walked on; None where it holds none."""
     folder = RunFolder(path)
-    return folder if (folder.world / DATABASE).is_file() else None
+    try:
+        return folder if (folder.world / DATABASE).is_file() else None
+    except OSError:  # a name that is too long, or a folder that is closed to us
+        return None
 
 
 def walk_scene(path: Path, overrides: Sequence[str]) -> SceneFile:
@@ -41,6 +44,20 @@ def walk_scene(path: Path, overrides: Sequence[str]) -> SceneFile:
 
 
 def _kind_of(path: Path) -> tuple[str, Path]:
+    try:
+        found = _recognised(path)
+    except OSError:  # as above
+        found = None
+    if found is None:
+        raise InputError(
+            "neither a scene (.yaml), a point cloud (.ply), a world, a run, a photo case, nor a folder of RGB-D frames",
+            where=str(path),
+            fix="`spatia scene new my.yaml` writes a scene to start from",
+        )
+    return found
+
+
+def _recognised(path: Path) -> tuple[str, Path] | None:
     if path.suffix.lower() == ".ply" and path.is_file():
         return "ply", path
     if path.is_dir():
@@ -51,8 +68,4 @@ def _kind_of(path: Path) -> tuple[str, Path]:
             return "rgbd", path
         if is_photo_case(path):
             return "photo", path
-    raise InputError(
-        "neither a scene (.yaml), a point cloud (.ply), a world, a run, a photo case, nor a folder of RGB-D frames",
-        where=str(path),
-        fix="`spatia scene new my.yaml` writes a scene to start from",
-    )
+    return None
