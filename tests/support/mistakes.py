@@ -667,7 +667,7 @@ MISTAKES = [
         photo(untouched, "estimation.segmenter={name: sam2, weights: ./nowhere}"),
         "nowhere",
         "there is no such folder",
-        "spatia models fetch sam2",
+        "facebook/sam2.1-hiera-large",
     ),
     Mistake(
         "a hint that shows nothing",
