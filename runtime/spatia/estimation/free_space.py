@@ -54,7 +54,7 @@ def sight_votes(
     known = np.isfinite(geometry.depth_m) & (geometry.confidence > SURE)
     depth_m = np.where(known, geometry.depth_m, np.float32(0))
     still_m = depth_m if moving is None else np.where(_moving_on(lens, moving, moving_lens), np.float32(0), depth_m)
-    pinhole = np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])
+    pinhole = lens.pinhole
     poses = geometry.cameras.camera_from_world
     in_view = np.zeros((len(poses), len(cloud.pages)), dtype=np.bool_)
     for k, pose in enumerate(poses):

@@ -110,7 +110,7 @@ def views_of(sighting: Sighting, cameras: Cameras, depth_m: F32) -> Views:
         brightest=brightest,
         mute=np.concatenate([np.zeros(frames.rgb.shape[:3], dtype=np.bool_), sighting.context_moving]),
         world_from_camera=np.concatenate([cameras.world_from_camera, context.cameras.world_from_camera]),
-        lens=np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px]),
+        lens=lens.pinhole,
     )
 
 

@@ -52,7 +52,7 @@ class Alignment:
 
 def align(points: F32, luma: F32, picture: F32, lens: Intrinsics, *, start: F64, exposure: Exposure) -> Alignment:
     """Move points [M, 3], as a camera sees them, until their brightness [M] fits a picture [H, W]."""
-    focal = lens_numbers(lens)
+    focal = lens.pinhole
     shades = with_gradients(picture)
     pose, gain, bias = start, exposure.gain, exposure.bias
     if len(points) < LEAST_POINTS:
@@ -90,7 +90,7 @@ def best_turn(points: F32, luma: F32, picture: F32, lens: Intrinsics) -> F64:
 
     Seen from afar a misplaced camera is mostly a turned one; on a coarse picture all turns are tried in a millisecond.
     """
-    focal, shades = lens_numbers(lens), with_gradients(picture)
+    focal, shades = lens.pinhole, with_gradients(picture)
     least, best = np.inf, np.eye(4)
     if len(points) < LEAST_POINTS:
         return best
@@ -115,11 +115,6 @@ def _correlation(residual: F32, luma: F32, *, exposure: Exposure, spread: float)
     points, picture = (shade - np.average(shade, weights=weight) for shade in (points, picture))
     scale = float(np.sqrt(np.sum(weight * points**2) * np.sum(weight * picture**2)))
     return float(np.sum(weight * points * picture)) / scale if scale > 0 else 0.0
-
-
-def lens_numbers(lens: Intrinsics) -> F64:
-    """[4]: a lens as the kernels take it."""
-    return np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])
 
 
 def with_gradients(luma: F32) -> F32:

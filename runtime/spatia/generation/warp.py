@@ -8,7 +8,7 @@ what hides the point there stays out. Sources weigh by how alike they see the po
 import numpy as np
 from numba import njit
 
-from spatia.geom.camera import Cameras, Intrinsics
+from spatia.geom.camera import Cameras
 from spatia.geom.pose import inverse
 from spatia.records.arrays import F32, F64, U8
 from spatia.records.frames import Frames
@@ -18,11 +18,6 @@ ANGLE_PENALTY = 10.0  # against a source that is farther by so many times
 SHARPNESS = 0.02  # a source without any penalty weighs 1 / this
 LEAST_TAPS = 0.25  # of the bilinear weights must agree in depth
 BORDER_PX = 16.0  # sources fade in over so many pixels, so that no seam shows
-
-
-def lens_vector(lens: Intrinsics) -> F64:
-    """fx, fy, cx, cy in pixels."""
-    return np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])
 
 
 def blended_sources(depth_m: F32, camera: Cameras, sources: Frames) -> tuple[F32, F32]:
@@ -36,7 +31,7 @@ def blended_sources(depth_m: F32, camera: Cameras, sources: Frames) -> tuple[F32
     sums = np.zeros((*depth_m.shape, 3), dtype=np.float32)
     weights = np.zeros(depth_m.shape, dtype=np.float32)
     eyes = np.ascontiguousarray(inverse(source_from_camera)[:, :3, 3])
-    lens, source_lens = lens_vector(camera.intrinsics), lens_vector(sources.cameras.intrinsics)
+    lens, source_lens = camera.intrinsics.pinhole, sources.cameras.intrinsics.pinhole
     for s in range(len(sources)):
         _add_source(
             depth_m,

@@ -58,6 +58,11 @@ class Intrinsics:
         return np.array([[self.fx_px, 0, self.cx_px], [0, self.fy_px, self.cy_px], [0, 0, 1]], dtype=np.float64)
 
     @property
+    def pinhole(self) -> F64:
+        """[4] fx, fy, cx, cy in pixels, as kernels take a lens."""
+        return np.array([self.fx_px, self.fy_px, self.cx_px, self.cy_px])
+
+    @property
     def fov_y_rad(self) -> float:
         return 2 * math.atan2(0.5 * self.height_px, self.fy_px)
 

@@ -87,7 +87,7 @@ class ProceduralScene:
         depth, label = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int32)
         moving = np.empty(shape, dtype=np.bool_)
         color, solid = np.empty((*shape[1:], 3), dtype=np.float32), np.empty(shape[1:], dtype=np.int32)
-        focal = np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])
+        focal = lens.pinhole
         light = self._lit()
         for frame, pose in enumerate(cameras.world_from_camera):
             stage = self._stage(light, float(time_s[frame]))
@@ -103,7 +103,7 @@ class ProceduralScene:
         shape = _checked_shape(cameras, time_s)
         depth, label = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int32)
         moving = np.empty(shape, dtype=np.bool_)
-        focal = np.array([lens.fx_px, lens.fy_px, lens.cx_px, lens.cy_px])
+        focal = lens.pinhole
         unlit = np.zeros((0, 4), dtype=np.float32)
         for frame, pose in enumerate(cameras.world_from_camera):
             stage = self._stage(unlit, float(time_s[frame]))

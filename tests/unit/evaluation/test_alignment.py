@@ -7,7 +7,6 @@ from spatia.evaluation.alignment import (
     Exposure,
     align,
     best_turn,
-    lens_numbers,
     motion,
     normal_equations,
     reference_normal_equations,
@@ -48,7 +47,7 @@ def points_off_by(twist: list[float], *, gain: float = 1.0, bias: float = 0.0) -
 def test_the_kernel_agrees_with_plain_numpy() -> None:
     points, luma = points_off_by([0.1, -0.05, 0.02, 0.01, 0.02, -0.03])
     points[:200, 2] = -1  # behind the camera
-    state = (points, luma, with_gradients(picture()), lens_numbers(LENS), motion(np.full(6, 0.01)), 0.9, 4.0, 7.0)
+    state = (points, luma, with_gradients(picture()), LENS.pinhole, motion(np.full(6, 0.01)), 0.9, 4.0, 7.0)
     for fast, plain in zip(normal_equations(*state), reference_normal_equations(*state), strict=True):
         np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-5 * np.abs(plain).max())
 
@@ -59,7 +58,7 @@ def test_the_right_side_is_the_slope_of_the_residuals() -> None:
     plane = with_gradients((2.0 * u - 1.5 * v + 100).astype(np.float32))
     points, luma = points_off_by([0.0] * 6)
     spread = 1e6  # all weights are 6 / 5
-    lens = lens_numbers(LENS)
+    lens = LENS.pinhole
 
     def cost(twist: F64) -> float:
         rest = residuals(points, luma, plane, lens, motion(twist), 1.0, 0.0).astype(np.float64)
