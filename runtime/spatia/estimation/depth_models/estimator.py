@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch.nn.functional import interpolate, max_pool2d
 from transformers import AutoModelForDepthEstimation
-from transformers.utils import logging
 
+from spatia.checkpoints.pretrained import load_pretrained
 from spatia.errors import EstimationError, InputError
 from spatia.estimation.align import Unknown
 from spatia.estimation.depth_models.files import METRIC_WEIGHTS, DepthFiles, DepthModelSettings, find_files
@@ -111,23 +110,11 @@ def edges(inverse: torch.Tensor) -> torch.Tensor:
 
 
 def _loaded(files: DepthFiles) -> Any:
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # it would be drawn across the console
-    try:
-        network, found = AutoModelForDepthEstimation.from_pretrained(
-            files.folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(
-            f"the network cannot be loaded: {reason}", where=str(files.folder), fix="fetch it again"
-        ) from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()
-    wrong = sorted(found["missing_keys"])
+    network, wrong = load_pretrained(
+        AutoModelForDepthEstimation, files.folder, what="the network", fix="fetch it again"
+    )
     if wrong:
         raise InputError(
             f"{len(wrong)} tensors are missing, such as {wrong[0]}", where=str(files.folder), fix="fetch it again"
         )
-    return network.eval()
+    return network

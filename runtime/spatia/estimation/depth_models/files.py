@@ -4,19 +4,18 @@ Needs no torch, so that what is missing is told before a world is opened.
 """
 
 import json
-import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from spatia.checkpoints.catalogue import INSTALL_MODELS
+from spatia.checkpoints.hub_cache import cached_file, is_repository
 from spatia.errors import DeviceError, InputError
 from spatia.estimation.align import Unknown
 from spatia.estimation.depth_models.pictures import Preparation
 
 METRIC_WEIGHTS = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
-REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # others huggingface_hub refuses
 CONFIG, PREPROCESSOR, TENSORS = "config.json", "preprocessor_config.json", "model.safetensors"
 MAX_JSON_BYTES = 1 << 20
 
@@ -53,7 +52,7 @@ def find_files(settings: DepthModelSettings) -> DepthFiles:
     folder = Path(settings.weights).expanduser()
     command = f"hf download {METRIC_WEIGHTS} --local-dir {folder}"
     if not folder.is_dir():
-        if not REPOSITORY.fullmatch(settings.weights):
+        if not is_repository(settings.weights):
             raise InputError("there is no such folder", where=settings.weights, fix=f"`{command}`")
         command = f"hf download {settings.weights} {CONFIG} {PREPROCESSOR} {TENSORS}"
         folder = _cached_folder(settings.weights, command)
@@ -92,16 +91,14 @@ def find_files(settings: DepthModelSettings) -> DepthFiles:
 
 def _cached_folder(repository: str, command: str) -> Path:
     """Where Hugging Face's cache has a repository."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(repository, CONFIG)
-    if not isinstance(found, str):
+    found = cached_file(repository, CONFIG)
+    if found is None:
         raise InputError(
             "there is no such folder, nor is a repository of this name in the cache of Hugging Face",
             where=repository,
             fix=f"`{command}`",
         )
-    return Path(found).parent
+    return found.parent
 
 
 def _read(path: Path) -> dict[str, Any]:

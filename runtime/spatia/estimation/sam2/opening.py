@@ -4,11 +4,11 @@ Finding needs no torch, so that what is missing is told before a world is opened
 """
 
 import os
-import re
 from importlib.util import find_spec
 from pathlib import Path
 
 from spatia.checkpoints.catalogue import INSTALL_MODELS
+from spatia.checkpoints.hub_cache import cached_file, is_repository
 from spatia.checkpoints.shelf import open_shelf
 from spatia.errors import DeviceError, InputError
 from spatia.estimation.sam2.segmenter import Tracker
@@ -16,7 +16,6 @@ from spatia.estimation.sam2.settings import DEFAULT_REPOSITORY, Sam2Settings
 
 FETCH = "spatia models fetch sam2"
 INSTALL_META = "pip install 'git+https://github.com/facebookresearch/sam2'"
-REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # others huggingface_hub refuses
 CHECKPOINT = "sam2*_hiera_*.pt"  # as Meta names them
 
 
@@ -77,19 +76,17 @@ def _meta_checkpoint(weights: str) -> Path:
 
 def _cached(repository: str, file: str, command: str) -> Path:
     """A file of a repository on huggingface.co where its cache has it."""
-    if not REPOSITORY.fullmatch(repository):
+    if not is_repository(repository):
         raise InputError(
             "there is no such folder",
             where=repository,
             fix=f"name one that is there, or a repository such as {DEFAULT_REPOSITORY}",
         )
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(repository, file)
-    if not isinstance(found, str):
+    found = cached_file(repository, file)
+    if found is None:
         raise InputError(
             f"there is no such folder, and the cache of Hugging Face has no {file} of a repository of this name",
             where=repository,
             fix=f"`{command}`",
         )
-    return Path(found)
+    return found

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import Sam2VideoInferenceSession, Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache
-from transformers.utils import logging
 
+from spatia.checkpoints.pretrained import load_pretrained
 from spatia.errors import InputError
 from spatia.estimation.sam2.settings import Hint
 from spatia.networks.device import device_of
@@ -48,28 +47,14 @@ class TransformersTracker:
     def open(cls, folder: Path, *, device: str) -> "TransformersTracker":
         """Raises `InputError` for weights that are damaged or another network's, `DeviceError` for a missing device."""
         where = device_of(device, where="estimation.segmenter.device")
-        bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # it would be drawn across the console
-        try:
-            network, found = Sam2VideoModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(
-                f"SAM 2's weights cannot be loaded: {reason}", where=str(folder), fix="fetch them again"
-            ) from error
-        finally:
-            if bars:
-                logging.enable_progress_bar()
-        lacking = sorted(found["missing_keys"])
+        network, lacking = load_pretrained(Sam2VideoModel, folder, what="SAM 2's weights", fix="fetch them again")
         if lacking:
             raise InputError(
                 f"no weights of SAM 2 for video: {len(lacking)} tensors are missing, such as {lacking[0]}",
                 where=str(folder),
                 fix="name a folder or repository such as facebook/sam2.1-hiera-large",
             )
-        return cls(network.to(where).eval(), where)
+        return cls(network.to(where), where)
 
     def track(self, video: U8, hints: Sequence[Hint], *, report: Report) -> Bool:
         first = {hint.object_id: hint.frame for hint in sorted(hints, key=lambda hint: -hint.frame)}
