@@ -6,7 +6,7 @@ Runs on the main thread, before the first tick.
 import hashlib
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import radians
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,11 @@ class OpenedWorld:
     frames: Frames | None = None  # photographs of the world with depth, as first references
     moving: Bool | None = None  # [T, H, W] what moves in the frames, where it is known
     truth: TrueScene | None = None
-    labels: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Of the world's objects by name; none where it does not know itself."""
+        return {} if self.truth is None else self.truth.labels()
 
 
 def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
@@ -61,7 +65,6 @@ def reopened_world(scene: Scene, payload: dict[str, Any]) -> OpenedWorld:
         start=np.array(payload["start"], dtype=np.float64),
         intrinsics=_kept_lens(payload),
         truth=truth,
-        labels={} if truth is None else truth.labels(),
     )
 
 
@@ -98,7 +101,7 @@ def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, look:
     intrinsics = walking_intrinsics(scene.camera, own=None)
     start = start_pose_of(scene.camera.start) if scene.camera.start else truth.start_pose
     if look is None:
-        return OpenedWorld(memory=memory, start=start, intrinsics=intrinsics, truth=truth, labels=truth.labels())
+        return OpenedWorld(memory=memory, start=start, intrinsics=intrinsics, truth=truth)
     cameras = Cameras(world_from_camera=start[None], intrinsics=intrinsics)
     time_s = np.zeros(1, dtype=np.float32)
     seen = truth.render(cameras, time_s)
@@ -127,7 +130,6 @@ def _procedural(scene: Scene, world: ProceduralWorld, memory: PointMemory, look:
         start=start,
         intrinsics=intrinsics,
         truth=truth,
-        labels=truth.labels(),
     )
 
 
