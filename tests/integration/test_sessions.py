@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from spatia.app.keeper import commit_ticks_of
+from spatia.app.round import CommitTicks
 from spatia.app.session import Session
 from spatia.app.state import Counts, Epoch
 from spatia.errors import GenerationError, StoreError
@@ -158,7 +159,7 @@ def test_a_saved_session_has_the_hash_of_the_living_one(tmp_path: Path) -> None:
 
 def test_a_replay_of_a_live_run_commits_at_its_ticks_and_gives_its_journal() -> None:
     journals, heads = [], []
-    commit_ticks: dict[int, int] | None = None
+    commit_ticks: dict[int, CommitTicks] | None = None
     for _ in range(2):
         with Session(small_room("generation.commit=live"), commit_ticks=commit_ticks) as session:
             session.walk(path.dolly(session.start, 0.3, frames=13))

@@ -18,10 +18,11 @@ NICENESS = 5  # a third of the weight of a thread that draws; with 10, other pro
 
 def started_in_background(start: Callable[[], R]) -> R:
     """What `start` returns. What it starts, threads and processes, yields to all others; on Linux only."""
-    with ThreadPoolExecutor(1, initializer=_stand_back) as starter:
+    with ThreadPoolExecutor(1, initializer=stand_back) as starter:
         return starter.submit(start).result()
 
 
-def _stand_back() -> None:
+def stand_back() -> None:
+    """Make the calling thread yield to all others; on Linux only."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,11 +1,11 @@
-"""`WorldKeeper` owns what is remembered: the cloud, the archive of frames and the store. Main thread only.
+"""`WorldKeeper` owns what is remembered: the cloud, the archive of frames and the store. One thread at a time.
 
 Every merge and edit is one commit. A commit's payload is data that depends on the scene and its seed alone, so its
 hash does too; how long a stage took goes into the journal, which no hash covers.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from spatia.app.journal import packed, plain
 from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.perception import visible_voxels
 from spatia.app.references import References
-from spatia.app.round import PastKeyframes, RoundResult, Surroundings
+from spatia.app.round import CommitTicks, PastKeyframes, RoundResult, Surroundings
 from spatia.app.sources import OpenedWorld, file_sha256, memory_of
 from spatia.app.staleness import StaleRegion, without_stale
 from spatia.clock import Clock
@@ -50,13 +50,14 @@ class Begun:
     requests: int
 
 
-def commit_ticks_of(store: WorldStore) -> dict[int, int]:
-    """The tick at which each request of a recorded run was committed, by request id."""
-    return {
-        int(unpack_plain(event.payload, where="collected")["request_id"]): event.tick
-        for event in store.events()
-        if event.kind == "collected"
-    }
+def commit_ticks_of(store: WorldStore) -> dict[int, CommitTicks]:
+    """When each request of a recorded run was committed, by request id."""
+    ticks = {}
+    for event in store.events():
+        if event.kind == "collected":
+            said = unpack_plain(event.payload, where="collected")
+            ticks[int(said["request_id"])] = CommitTicks(event.tick, int(said.get("lands_tick", event.tick)))
+    return ticks
 
 
 class WorldKeeper:
@@ -130,15 +131,15 @@ class WorldKeeper:
 
     # -- COMMIT ---------------------------------------------------------------------------------------------------
 
-    def merge(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
-        """Take a clip into the memory and the archive, and make it one commit.
+    def merge(self, result: RoundResult, *, tick: int, lands_tick: int) -> CloudSnapshot:
+        """Take a clip into the memory and the archive, and make it one commit, for the walk to see at `lands_tick`.
 
         Raises `SpatiaError` when it does not fit or the store refuses; all is then as at the commit before.
         """
         with self._or_as_before():
-            return self._merged(result, tick=tick)
+            return self._merged(result, tick=tick, lands_tick=lands_tick)
 
-    def _merged(self, result: RoundResult, *, tick: int) -> CloudSnapshot:
+    def _merged(self, result: RoundResult, *, tick: int, lands_tick: int) -> CloudSnapshot:
         started_s = self._clock.now_s()
         arrays: dict[str, AnyArray] = {} if self._latents is None else self._latents.merge(result)
         if result.order.surroundings.history is None:
@@ -150,7 +151,8 @@ class WorldKeeper:
         order = result.order
         beside = {"clip": order.clip, "stage_s": stage_s, "notes": list(result.notes), "poses": _poses_of(result)}
         self._store.append_events([(tick, "timings", packed(beside))])
-        self._store.append_events([(tick, "collected", packed({"request_id": order.request_id}))])
+        later = {} if lands_tick == tick else {"lands_tick": lands_tick}
+        self._store.append_events([(tick, "collected", packed({"request_id": order.request_id, **later}))])
         started_s = self._clock.now_s()
         self._commit(
             "clip",
@@ -173,6 +175,10 @@ class WorldKeeper:
         )
         self._stage_s[order.clip] = stage_s | {"commit": self._clock.now_s() - started_s}
         return self.snapshot()
+
+    def append_events(self, events: Iterable[tuple[int, str, bytes]]) -> None:
+        """Into the journal; durable with the next commit."""
+        self._store.append_events(events)
 
     def note_failure(self, failure: Failure, *, tick: int) -> None:
         """Into the journal, from which a replay knows which clips were not made."""

@@ -21,6 +21,7 @@ import typer
 from spatia.app.failures import failures_of
 from spatia.app.fingerprint import fingerprint
 from spatia.app.keeper import commit_ticks_of
+from spatia.app.round import CommitTicks
 from spatia.app.run import round_poses
 from spatia.app.session import Session
 from spatia.app.sources import world_folder
@@ -186,9 +187,9 @@ class _Replay:
                         raise
                 else:
                     self._watched(session, mail)
-                if difference := self._different_commit(store):
+                if difference := self._different_commit(session.store):
                     return difference
-            return self._different_commit(store)
+            return self._different_commit(session.store)
 
     # -- the recording --------------------------------------------------------------------------------------------
 
@@ -217,10 +218,10 @@ class _Replay:
         except (KeyError, TypeError) as error:
             raise self._unwalkable(f"the changes of tick {event.tick} cannot be read: {error}") from error
 
-    def _commit_ticks(self) -> dict[int, int]:
+    def _commit_ticks(self) -> dict[int, CommitTicks]:
         """When each request of a live run is committed: as then, or never."""
         requests = max((put["requests"] for event in self._events for put in self._put(event, "Counts")), default=0)
-        return dict.fromkeys(range(requests), NEVER) | commit_ticks_of(self._recorded)
+        return dict.fromkeys(range(requests), CommitTicks(NEVER, NEVER)) | commit_ticks_of(self._recorded)
 
     def _orders_by_tick(self, events: list[Event]) -> dict[int, deque[list[Order]]]:
         """The orders of each poll. A tick has several polls only where an edit could not be done, which ends one."""

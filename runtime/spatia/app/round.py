@@ -1,6 +1,7 @@
 """What one round is given and what it gives back: the two messages between the main thread and production's."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,6 +78,13 @@ class KeyframePoses:
 
     frames: I32  # [K] positions among the clip's new frames
     recovered: RecoveredPath  # K
+
+
+class CommitTicks(NamedTuple):
+    """When a clip came to the memory, and when the walk came to see it."""
+
+    taken: int
+    landed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

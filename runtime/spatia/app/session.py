@@ -14,7 +14,9 @@ from spatia.app.build import build_parts
 from spatia.app.failures import Failed
 from spatia.app.fingerprint import fingerprint
 from spatia.app.journal import packed
-from spatia.app.round import RoundResult
+from spatia.app.keeper import WorldKeeper
+from spatia.app.landing import Landing
+from spatia.app.round import CommitTicks, RoundResult
 from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.app.systems import Committed, Remembering, Rounds, RoundSettings, Walking, is_idle
 from spatia.clock import Clock, WallClock
@@ -41,6 +43,7 @@ from spatia.store.in_memory import MemoryStore
 from spatia.store.protocol import WorldStore
 from spatia.streams import Streams
 
+LANDING_S = 0.5  # for merging a live clip while the walk goes on; where it takes longer the walk waits
 COVERAGE_SHRINK = 8  # as many pixels each way share one: a point a voxel fills it from across a room
 
 
@@ -78,7 +81,7 @@ class Session:
         clock: Clock | None = None,
         while_waiting: Callable[[Progress], None] = lambda progress: None,
         preview: Callable[[RoundResult], None] = lambda result: None,
-        commit_ticks: Mapping[int, int] | None = None,
+        commit_ticks: Mapping[int, CommitTicks] | None = None,
         failures: Mapping[int, Failed] | None = None,
         source: OrderQueue | None = None,
         live_wait_s: float | None = None,
@@ -100,8 +103,9 @@ class Session:
         self._parts = build_parts(
             scene, store=store, clock=clock or WallClock(), preview=preview, in_background=in_background
         )
-        self._keeper = self._parts.keeper
+        self._landing = Landing(self._parts.keeper, in_background=in_background)
         self._source: OrderQueue = ScriptSource() if source is None else source
+        keeper = self._parts.keeper
         self._app = App(journal=self._journal).add(Stage.POLL, self._set_out)
         self._last = self._app.simulate()
         self._app.install(
@@ -114,20 +118,21 @@ class Session:
                     preceding_frames=scene.generation.preceding_frames,
                     fps=scene.fps,
                     commit=scene.generation.commit,
+                    landing_ticks=round(LANDING_S * scene.fps) if scene.generation.commit == "live" else 0,
                     live_wait_s=1.0 / scene.fps if live_wait_s is None else live_wait_s,
                     deadline_s=scene.generation.deadline_s,
                     places=scene.prompts,
                     automatic=scene.generation.policy == "continuous",
                 ),
-                retrieve=self._keeper.retrieve,
-                preceding=self._keeper.preceding,
-                surroundings=self._keeper.surroundings,
-                latents=lambda: (self._keeper.latents(), self._keeper.preceding_latents()),
+                retrieve=keeper.retrieve,
+                preceding=keeper.preceding,
+                surroundings=keeper.surroundings,
+                latents=lambda: (keeper.latents(), keeper.preceding_latents()),
                 commit_ticks=commit_ticks,
                 failures=failures,
                 while_waiting=while_waiting,
             ),
-            Remembering(self._keeper),
+            Remembering(self._landing),
         )
 
     @classmethod
@@ -170,7 +175,8 @@ class Session:
     def close(self) -> None:
         """Stop the workers and give the world back. What was committed stays; closing twice is harmless."""
         with ExitStack() as closing:
-            closing.callback(self._keeper.close)
+            closing.callback(self._parts.keeper.close)
+            closing.callback(self._landing.close)
             closing.callback(self._parts.projector.close)
             closing.callback(self._parts.production.close)
 
@@ -269,6 +275,8 @@ class Session:
     def progress(self) -> Progress | None:
         """How far the clip in the making is; None when there is none."""
         for _, request in self._app.world.query(InFlight):
+            if self._landing.is_merging:
+                return Progress(request_id=request.request_id, stage="remember", done=0, total=1)
             return self._parts.production.progress(request.request_id)
         return None
 
@@ -342,6 +350,11 @@ class Session:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
+    @property
+    def _keeper(self) -> WorldKeeper:
+        """Ours alone, once a clip that is being merged is through."""
+        return self._landing.keeper
+
     def _collect(self, order: Order) -> Frames:
         before = self.covered_frames
         for _ in self.carry_out(order):
@@ -375,10 +388,10 @@ class Session:
 
     def _journal(self, tick: int, changes: tuple[Change, ...]) -> None:
         if changes:
-            self.store.append_events([(tick, "changes", packed(list(changes)))])
+            self._landing.append_events([(tick, "changes", packed(list(changes)))])
 
     def _record(self, tick: int, order: Order) -> None:
-        self.store.append_events([(tick, "order", packed(order))])
+        self._landing.append_events([(tick, "order", packed(order))])
 
 
 def scene_settings(scene: Scene) -> dict[str, Any]:

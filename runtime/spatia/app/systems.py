@@ -7,6 +7,9 @@ PROJECT  Rounds.freeze       snapshot, preceding and reference frames for that r
 DISPATCH Rounds.submit       to the production thread
 COLLECT  Rounds.collect      results that are due
 COMMIT   Remembering.commit  clip and edits -> memory, archive, store, World
+
+A live clip is merged while the walk goes on: COMMIT begins it when the result has come, and the World has it some ticks
+later.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +19,10 @@ from typing import Literal, Protocol
 import numpy as np
 
 from spatia.app.failures import Failed
+from spatia.app.landing import Landing, Merger
 from spatia.app.places import instruction_at
 from spatia.app.production import Production
-from spatia.app.round import RoundOrder, RoundResult, Surroundings
+from spatia.app.round import CommitTicks, RoundOrder, RoundResult, Surroundings
 from spatia.app.state import Cloud, Counts, Epoch, InFlight, Trajectory, Walker
 from spatia.control.walk import step_pose
 from spatia.ecs import App, Commands, Frame, Stage, World
@@ -46,6 +50,21 @@ class RoundDue:
 
     round: Round
     new_poses: F64  # [n, 4, 4] of the new frames, unpadded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Taken:
+    """Mail from COLLECT to COMMIT: a clip to be merged."""
+
+    result: RoundResult
+    lands_tick: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Due:
+    """Mail from COLLECT to COMMIT: the clip that was taken is part of the World from this tick on."""
+
+    result: RoundResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,6 +149,7 @@ class RoundSettings:
     preceding_frames: int = 9
     fps: float = 24.0
     commit: Literal["lockstep", "live"] = "lockstep"
+    landing_ticks: int = 0  # from a live clip's coming until the walk sees it
     live_wait_s: float = 0.0  # how long a live COLLECT waits for a result: paces a loop that has nothing else to do
     deadline_s: float | None = None
     places: tuple[PlacePrompt, ...] = ()  # instructions at places of the world
@@ -139,8 +159,9 @@ class RoundSettings:
 class Rounds:
     """From trajectory to results. One round is in flight at a time, since the next needs its last frames.
 
-    A result is committed at its due tick (lockstep), or when it is ready (live). `commit_ticks` holds the ticks of an
-    earlier live run by request id; a replay commits at those. What is among `failures` is not made at all.
+    A result is committed at its due tick (lockstep), or taken when it is ready and seen `landing_ticks` later (live).
+    `commit_ticks` holds the ticks of an earlier live run by request id; a replay commits at those. What is among
+    `failures` is not made at all.
     """
 
     def __init__(
@@ -152,7 +173,7 @@ class Rounds:
         preceding: Callable[[int], Frames],
         surroundings: Callable[[tuple[int, ...]], Surroundings],
         latents: Callable[[], tuple[LatentSnapshot | None, ClipLatents | None]],
-        commit_ticks: Mapping[int, int] | None = None,
+        commit_ticks: Mapping[int, CommitTicks] | None = None,
         failures: Mapping[int, Failed] | None = None,
         while_waiting: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
@@ -165,6 +186,7 @@ class Rounds:
         self._commit_ticks = commit_ticks or {}
         self._failures = failures or {}
         self._while_waiting = while_waiting
+        self._landing: Taken | None = None  # of the request in flight
 
     def __call__(self, app: App) -> None:
         app.add(Stage.PLAN, self.plan)
@@ -251,28 +273,45 @@ class Rounds:
                     commands.despawn(entity)
                     frame.send(failed.failure)
                 continue
-            due_tick = self._commit_ticks.get(request.request_id, request.due_tick)
-            lockstep = self._settings.commit == "lockstep" or request.request_id in self._commit_ticks
-            if lockstep and world.tick < due_tick:
-                continue
-            answer = self._production.take(timeout_s=0.0 if lockstep else self._settings.live_wait_s)
-            while answer is None and lockstep:
-                self._while_waiting(self._production.progress(request.request_id))
-                answer = self._production.take(timeout_s=WAIT_S)
-            if answer is None:
-                continue
-            commands.despawn(entity)
-            epoch = answer.epoch if isinstance(answer, Failure) else answer.order.epoch
-            if epoch != world.resource(Epoch).value:
-                frame.send(Counts(stale_results=1))
-            else:
-                frame.send(answer)
+            if self._landing is None:
+                answer = self._answer(world, request)
+                if answer is None:
+                    continue
+                stale = self._epoch_of(answer) != world.resource(Epoch).value
+                if stale or isinstance(answer, Failure):
+                    commands.despawn(entity)
+                    frame.send(Counts(stale_results=1) if stale else answer)
+                    continue
+                self._landing = Taken(result=answer, lands_tick=self._lands_tick(world.tick, request))
+                frame.send(self._landing)
+            if world.tick >= self._landing.lands_tick:
+                commands.despawn(entity)
+                stale = self._epoch_of(self._landing.result) != world.resource(Epoch).value
+                frame.send(Counts(stale_results=1) if stale else Due(result=self._landing.result))
+                self._landing = None
+
+    def _answer(self, world: World, request: InFlight) -> RoundResult | Failure | None:
+        """What has come of a request; None while it need not have."""
+        recorded = self._commit_ticks.get(request.request_id)
+        if self._settings.commit == "live" and recorded is None:
+            return self._production.take(timeout_s=self._settings.live_wait_s)
+        if world.tick < (request.due_tick if recorded is None else recorded.taken):
+            return None
+        while (answer := self._production.take(timeout_s=WAIT_S)) is None:
+            self._while_waiting(self._production.progress(request.request_id))
+        return answer
+
+    def _lands_tick(self, tick: int, request: InFlight) -> int:
+        recorded = self._commit_ticks.get(request.request_id)
+        return tick + self._settings.landing_ticks if recorded is None else recorded.landed
+
+    @staticmethod
+    def _epoch_of(answer: RoundResult | Failure) -> int:
+        return answer.epoch if isinstance(answer, Failure) else answer.order.epoch
 
 
-class Keeper(Protocol):
+class Keeper(Merger, Protocol):
     """What Remembering drives: the owner of memory, archive and store."""
-
-    def merge(self, result: RoundResult, *, tick: int) -> CloudSnapshot: ...
 
     def note_failure(self, failure: Failure, *, tick: int) -> None: ...
 
@@ -286,17 +325,19 @@ class Keeper(Protocol):
 class Remembering:
     """The only writer of the memory, the archive, the store and the World's resources."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, landing: Landing[Keeper]) -> None:
+        self._landing = landing
 
     def __call__(self, app: App) -> None:
         app.add(Stage.COMMIT, self.commit)
 
     def commit(self, world: World, frame: Frame, commands: Commands) -> None:
         trajectory = frame.last(Trajectory) or world.resource(Trajectory)
-        for result in frame.read(RoundResult):
+        for taken in frame.read(Taken):
+            self._landing.begin(taken.result, tick=world.tick, lands_tick=taken.lands_tick)
+        for result in (due.result for due in frame.read(Due)):
             try:
-                snapshot = self._keeper.merge(result, tick=world.tick)
+                snapshot = self._landing.land()
             except SpatiaError as error:
                 frame.send(_not_kept(result.order, error))
                 continue
@@ -315,15 +356,15 @@ class Remembering:
             commands.put(trajectory)
             frame.send(Counts(clips=1))
         for failure in frame.read(Failure):
-            self._keeper.note_failure(failure, tick=world.tick)
+            self._landing.keeper.note_failure(failure, tick=world.tick)
             # The poses stay; nothing is tried again before somebody asks.
             commands.put(replace(trajectory, owed=0))
             frame.send(Counts(failures=1))
         for order in frame.read(ApplyEdit):
-            commands.put(Cloud(snapshot=self._keeper.edit(order.edit)))
+            commands.put(Cloud(snapshot=self._landing.keeper.edit(order.edit)))
             frame.send(Counts(edits=1))
         for reset in frame.read(ResetTo):
-            snapshot, start = self._keeper.reset(reset.seed)
+            snapshot, start = self._landing.keeper.reset(reset.seed)
             commands.put(Cloud(snapshot=snapshot))
             commands.put(Trajectory(poses=start[None], shown=1))
             commands.put(Streams(seed=reset.seed))
