@@ -159,6 +159,19 @@ def test_the_point_budget_is_kept(context: Any, budget: int) -> None:
     screen.release()
 
 
+def test_a_frame_may_be_given_fewer_points_and_its_surface_stays_closed(screen: Screen) -> None:
+    cloud = cloud_of(wall())
+    drawn = screen.draw(cloud, most_points=2_000)
+    assert 0 < drawn.points_drawn <= 2_000 < screen.draw(cloud).points_drawn
+    assert like(screen.picture(cloud, most_points=2_000), RED, within=120)[2:-2, 2:-2].all()
+
+
+def test_no_page_in_view_is_left_out_however_few_points_a_frame_is_given(screen: Screen) -> None:
+    cloud = cloud_of(wall())
+    assert screen.draw(cloud, most_points=1).points_drawn <= 16 * len(cloud.pages)
+    assert like(screen.picture(cloud, most_points=1), RED, within=120)[2:-2, 2:-2].all()
+
+
 def test_the_byte_budget_is_kept_and_all_is_there_in_the_end(context: Any) -> None:
     cloud = cloud_of(wall())
     slow, fast = Screen(context, upload_budget_bytes=3 * PAGE_BYTES), Screen(context)

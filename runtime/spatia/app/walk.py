@@ -34,6 +34,7 @@ from spatia.records.control import Motion
 from spatia.records.edits import Edit, OfClip, Remove
 from spatia.records.generation import Failure
 from spatia.records.input import InputSnapshot
+from spatia.render.pace import Pace
 from spatia.render.view import ColorBy, Drawn, PictureMode, View, window_lens
 
 NOTICE_S = 6.0
@@ -116,6 +117,8 @@ class Walk:
         self.editing = Editing(session, folder=folder, save=save_edits, things=things)
         self._clip: tuple[U8, float] | None = None  # the last clip's frames, and when it came
         self._clips: list[int] = []  # of this walk, that are in the memory
+        self._pace = Pace()
+        self._drawn_from: F64 | None = None  # the pose of the last picture
         self._drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
         self._mouse_free = False
         self.ended = False
@@ -144,6 +147,7 @@ class Walk:
         now_s = self._clock.now_s()
         elapsed_s, self._now_s = now_s - self._now_s, now_s
         self._frame_s = 0.9 * self._frame_s + 0.1 * elapsed_s if self._frame_s else elapsed_s
+        self._pace.frame(elapsed_s, points=self._drawn.points_drawn)
         seen = self._window.poll()
         self._react(seen)
         self._steering, motions = self._steering.advance(seen, elapsed_s, pitch_rad=self._pitch_rad())
@@ -260,7 +264,9 @@ class Walk:
         width_px, height_px = self._window.size_px
         if not width_px or not height_px:  # minimised
             return
-        snapshot = self._session.snapshot()
+        snapshot, pose = self._session.snapshot(), self.pose()
+        moving = self._drawn_from is not None and not np.array_equal(pose, self._drawn_from)
+        self._drawn_from = pose
         progress = self._session.progress()
         panel: tuple[str, ...] = ()
         if seen.typing:
@@ -269,7 +275,8 @@ class Walk:
             panel = ("keys", *self._bindings.help_lines())
         view = View(
             cloud=snapshot,
-            world_from_camera=self.pose(),
+            world_from_camera=pose,
+            most_points=self._pace.most_points if moving else None,
             intrinsics=window_lens(self._session.intrinsics, (width_px, height_px)),
             color_by=self._looks.color_by,
             holes=self._looks.holes,

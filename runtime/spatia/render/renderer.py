@@ -73,7 +73,7 @@ class Renderer:
         scene.framebuffer.clear(depth=1.0)
         drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
         if view.cloud is not None:
-            drawn = self._draw_cloud(view.cloud, eye, color_by=COLOR_BY[view.color_by])
+            drawn = self._draw_cloud(view.cloud, eye, most_points=view.most_points, color_by=COLOR_BY[view.color_by])
 
         target.use()
         self._context.viewport = (0, 0, *size_px)
@@ -99,15 +99,16 @@ class Renderer:
             if resource is not None:
                 resource.release()
 
-    def _draw_cloud(self, cloud: CloudSnapshot, eye: Eye, *, color_by: int) -> Drawn:
+    def _draw_cloud(self, cloud: CloudSnapshot, eye: Eye, *, most_points: int | None, color_by: int) -> Drawn:
         shares = shares_worth_drawing(cloud, eye)
         self._pages.follow(cloud)
         uploaded = self._pages.upload(shares, budget_bytes=self._upload_budget_bytes)
         held = -(-self._pages.held // GROUP_POINTS)
         wanted = shares * held
         pixels = eye.intrinsics.width_px * eye.intrinsics.height_px
-        visible = max(int(POINTS_A_PIXEL * pixels), GROUP_POINTS * int((wanted > 0).sum()))
-        groups = groups_within(wanted, min(self._point_budget, visible))
+        worth = int(POINTS_A_PIXEL * pixels) if most_points is None else min(int(POINTS_A_PIXEL * pixels), most_points)
+        all_pages = GROUP_POINTS * int((wanted > 0).sum())
+        groups = groups_within(wanted, min(self._point_budget, max(worth, all_pages)))
         pages = np.flatnonzero(groups).astype(np.int32)
         groups = groups[pages]
         self._groups.put(group_table(pages % BLOCK_PAGES, groups, held=held[pages])).bind_to_storage_buffer(1)

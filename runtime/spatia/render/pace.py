@@ -1,0 +1,34 @@
+"""How many points a frame may draw while somebody moves, judged by how long frames took. No clock: times are told.
+
+A machine without a fast GPU draws a whole view in a tenth of a second. Fewer, larger discs at 30 frames a second are
+better to walk by; whoever stands still sees everything.
+"""
+
+import statistics
+
+FRAME_S = 1 / 30
+SLOW, FAST = 1.15, 0.7  # shares of it between which nothing changes
+FEWEST_POINTS = 16_384
+FRAMES = 5  # judged together, so that a single late one changes nothing
+LEAST_STEP, MOST_STEP = 0.6, 1.25
+
+
+class Pace:
+    """A budget of points that follows the time of frames."""
+
+    def __init__(self) -> None:
+        self.most_points: int | None = None  # None: all that there are
+        self._seconds: list[float] = []
+
+    def frame(self, took_s: float, *, points: int) -> None:
+        """A frame with so many points took so long."""
+        self._seconds.append(took_s)
+        if len(self._seconds) < FRAMES:
+            return
+        pace = statistics.median(self._seconds) / FRAME_S
+        self._seconds.clear()  # what comes next is judged by itself
+        if pace > SLOW:
+            self.most_points = max(int(points * max(1 / pace, LEAST_STEP)), FEWEST_POINTS)
+        elif pace < FAST and self.most_points is not None:
+            raised = int(self.most_points * min(1 / pace, MOST_STEP))
+            self.most_points = None if points < self.most_points // 2 else raised
