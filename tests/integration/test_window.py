@@ -128,6 +128,19 @@ def test_a_prompt_is_typed_as_text_and_walks_nowhere(hands: Hands) -> None:
     assert typed == "wa dd\b\n"
 
 
+def test_a_letter_that_begins_a_line_is_no_part_of_it(hands: Hands) -> None:
+    typed = ""
+
+    def whole(seen: InputSnapshot) -> bool:
+        nonlocal typed
+        typed += seen.typed
+        return typed.endswith("\x1b") and not seen.typing
+
+    hands.do("key", "l", "slash", "a", "l", "Tab", "Escape")
+    hands.see(whole)
+    assert typed == "/al\t\x1b"
+
+
 def test_a_resize_arrives(hands: Hands) -> None:
     assert hands.window.size_px == (320, 240)
     hands.do("search", "--name", TITLE, "windowsize", "500", "300")

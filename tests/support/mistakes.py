@@ -600,6 +600,13 @@ MISTAKES = [
         "scene new",
     ),
     Mistake(
+        "a walk with a thing that is no PLY",
+        typed("walk", "cloud.yaml", "--out", "out", "--insert", "cloud.ply", "--insert", "cloud.yaml"),
+        "cloud.yaml:1",
+        "not a PLY file",
+        "start it with 'ply'",
+    ),
+    Mistake(
         "a photo without depth",
         photo(lambda case: (case / "depth.png").unlink()),
         "estimation.estimator",

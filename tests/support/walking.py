@@ -13,7 +13,7 @@ from spatia.input.bindings import Bindings
 from spatia.input.live import LiveSource
 from spatia.records.arrays import U8
 from spatia.records.edits import Edit
-from spatia.records.input import InputSnapshot
+from spatia.records.input import ENTER, ESCAPE, InputSnapshot
 from spatia.render.view import Drawn, View
 from spatia.store.folder import create
 from support.scenes_small import small_room
@@ -115,8 +115,10 @@ class Scripted:
         for action in actions:
             self.frames(InputSnapshot(pressed=(action,)), 1)
 
-    def type(self, text: str) -> None:
-        self.frames(InputSnapshot(typed=text, typing=True), 1)
+    def type(self, text: str, *, into: str = "") -> None:
+        """`into` is the action that begins the line; without one it goes on."""
+        typing = not text.endswith((ENTER, ESCAPE))
+        self.frames(InputSnapshot(pressed=(into,) if into else (), typed=text, typing=typing), 1)
 
     def frames(self, snapshot: InputSnapshot, count: int) -> None:
         self.window.then([snapshot] * count)

@@ -11,7 +11,6 @@ from spatia.geom.camera import Cameras
 from spatia.input.live import LiveSource
 from spatia.records.control import Generate
 from spatia.records.generation import Failure
-from spatia.records.input import BACKSPACE, EARLIER, ENTER, ESCAPE, LATER
 
 RECENT_POSES = 48
 TRIES = 3  # for one clip, where each time the worker is lost
@@ -25,11 +24,8 @@ class Asking:
         self._session = session
         self._source = source
         self._policy = PolicyState(policy=session.scene.generation.policy)
-        self._prompts: list[str] = []  # typed in this walk, the newest last
-        self._recalled = 0  # how far back in them
         self._said = False  # the wish came with an instruction of its own
         self._lost = 0  # workers, since the last clip
-        self.typed = ""
 
     @property
     def policy(self) -> str:
@@ -39,23 +35,6 @@ class Asking:
     def wishing(self) -> bool:
         """A clip is wished for that has not begun."""
         return self._policy.wish is not None
-
-    def type(self, letter: str) -> str:
-        if letter == ENTER:
-            text, self.typed, self._recalled = self.typed.strip(), "", 0
-            if text:
-                self._prompts.append(text)
-            return self.generate(text)
-        if letter == ESCAPE:
-            self.typed, self._recalled = "", 0
-        elif letter == BACKSPACE:
-            self.typed = self.typed[:-1]
-        elif letter in (EARLIER, LATER):
-            self._recalled = min(max(self._recalled + (1 if letter == EARLIER else -1), 0), len(self._prompts))
-            self.typed = self._prompts[-self._recalled] if self._recalled else ""
-        elif letter.isprintable():
-            self.typed += letter
-        return ""
 
     def generate(self, prompt: str | None = None) -> str:
         """A clip along the way walked since the last one; without a prompt the last one goes on."""

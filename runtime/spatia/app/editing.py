@@ -3,6 +3,7 @@
 Each action returns what to say of it; an empty text says nothing.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import numpy as np
 from spatia.app.pointing import Pointing
 from spatia.app.session import Session
 from spatia.app.sources import file_sha256
+from spatia.app.things import read_thing
 from spatia.errors import SpatiaError
 from spatia.geom.pose import F64
 from spatia.memory.picking import colors_of, positions_of, select
 from spatia.records.cloud import Points
 from spatia.records.control import ApplyEdit
 from spatia.records.edits import AddCloud, AddPrimitive, Edit, Move, Recolor, Redo, Remove, Undo, Vec3
-from spatia.worlds.ply import read_ply, write_ply
+from spatia.worlds.ply import write_ply
 
 PAINT = (230, 90, 40)
 THING_M = 0.3  # a ball to insert
@@ -76,6 +78,19 @@ class Editing:
         thing = self._things[0]
         return f"to insert: {'a ball' if thing is None else thing.name}"
 
+    def name_thing(self, typed: str) -> str:
+        """A PLY file by its path, which is what `insert` puts there next; nothing typed changes nothing."""
+        if not typed:
+            return ""
+        path = Path(os.path.expanduser(typed))  # which leaves the ~ of nobody as it is
+        try:
+            points = read_thing(path, max_points=self._session.scene.memory.rgb.max_points)
+        except SpatiaError as error:
+            return one_line(error)
+        path = path.absolute()
+        self._things = (path, *(thing for thing in self._things if thing != path))
+        return f"to insert: {path.name}, {len(points):,} points; point at a place and press I"
+
     def insert(self) -> str:
         """A thing to stand on what was pointed at."""
         if self.pointing.at is None:
@@ -90,14 +105,12 @@ class Editing:
     def _insert_cloud(self, path: Path, at: Vec3) -> str:
         """The middle of the cloud's underside comes to lie there; y points down."""
         try:
-            points = read_ply(path, max_points=self._session.scene.memory.rgb.max_points).points
-            if not len(points):
-                return f"{path.name} holds no points"
+            points = read_thing(path, max_points=self._session.scene.memory.rgb.max_points)
             low, high = points.positions_in_world.min(axis=0), points.positions_in_world.max(axis=0)
             x, y, z = (float(v) for v in at - np.array([(low[0] + high[0]) / 2, high[1], (low[2] + high[2]) / 2]))
             self.do(AddCloud(path=str(path), sha256=file_sha256(path), offset_m=(x, y, z)))
         except SpatiaError as error:
-            return " ".join(str(error).split())
+            return one_line(error)
         except OSError as error:
             return f"{path.name} cannot be read: {error.strerror}"
         return f"{path.name} put there"
@@ -147,7 +160,7 @@ class Editing:
         try:
             self._save(self._unsaved)
         except SpatiaError as error:
-            return " ".join(str(error).split())
+            return one_line(error)
         saved = len(self._unsaved)
         self._unsaved, self._undone = [], []
         return f"the world is saved, and {saved} edits in the scene file"
@@ -159,6 +172,10 @@ class Editing:
             return None
         x, y, z = (after - before for before, after in zip(start, end, strict=True))
         return x, y, z
+
+
+def one_line(error: SpatiaError) -> str:
+    return " ".join(str(error).split())
 
 
 def next_file(folder: Path, name: str, ending: str) -> Path:

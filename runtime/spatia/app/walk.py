@@ -5,7 +5,7 @@ passed, draw. Whatever changes the world is an order of the session, so a script
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +15,14 @@ import numpy as np
 from PIL import Image
 
 from spatia.app.asking import Asking
-from spatia.app.editing import Editing, next_file
+from spatia.app.editing import Editing, next_file, one_line
 from spatia.app.film import Film
 from spatia.app.hud import Eta, hud_lines
+from spatia.app.line_editor import LineEditor
 from spatia.app.session import Session
 from spatia.app.state import Trajectory, Walker
 from spatia.app.systems import Committed
+from spatia.app.things import completed
 from spatia.clock import Clock
 from spatia.control.collision import softened
 from spatia.control.steering import Steering
@@ -33,7 +35,7 @@ from spatia.records.arrays import F32, U8
 from spatia.records.control import Motion
 from spatia.records.edits import Edit, OfClip, Remove
 from spatia.records.generation import Failure
-from spatia.records.input import InputSnapshot
+from spatia.records.input import ENTER, ESCAPE, InputSnapshot
 from spatia.render.pace import Pace
 from spatia.render.view import ColorBy, Drawn, PictureMode, View, window_lens
 
@@ -115,6 +117,15 @@ class Walk:
         self._notice, self._notice_until_s = "", 0.0
         self.asking = Asking(session, source)
         self.editing = Editing(session, folder=folder, save=save_edits, things=things)
+        self._lines = {
+            "prompt": LineEditor("instruction for the next round; Enter asks, Esc leaves", self.asking.generate),
+            "name_thing": LineEditor(
+                "a PLY file to insert; Enter takes it, Tab completes, Esc leaves",
+                self.editing.name_thing,
+                complete=completed,
+            ),
+        }
+        self._line: LineEditor | None = None  # that takes what is typed
         self._clip: tuple[U8, float] | None = None  # the last clip's frames, and when it came
         self._clips: list[int] = []  # of this walk, that are in the memory
         self._pace = Pace()
@@ -170,11 +181,23 @@ class Walk:
         self.ended = self.ended or seen.closing
         for note in seen.notes:
             self.say(note)
-        for letter in seen.typed:
-            self.say(self.asking.type(letter))
+        letters = iter(seen.typed)
+        self._type(letters)
         for action in seen.pressed:
-            if action in HANDLERS:
+            if action in self._lines:
+                self._line = self._lines[action]
+                self._type(letters)
+            elif action in HANDLERS:
                 HANDLERS[action](self)
+        if not seen.typing:
+            self._line = None
+
+    def _type(self, letters: Iterator[str]) -> None:
+        """Into the open line, up to its end; the letters after it are those of a line begun later."""
+        while self._line is not None and (letter := next(letters, "")):
+            self.say(self._line.type(letter))
+            if letter in (ENTER, ESCAPE):
+                self._line = None
 
     def undo_round(self) -> None:
         if not self._clips:
@@ -238,7 +261,7 @@ class Walk:
         try:
             mail = self._session.tick()
         except SpatiaError as error:  # an edit that cannot be done; the world is as it was
-            self.say(" ".join(str(error).split()))
+            self.say(one_line(error))
             return
         for committed in mail.read(Committed):
             result = committed.result
@@ -269,8 +292,8 @@ class Walk:
         self._drawn_from = pose
         progress = self._session.progress()
         panel: tuple[str, ...] = ()
-        if seen.typing:
-            panel = ("instruction for the next round; Enter asks, Esc leaves", f"{self.asking.typed}_")
+        if self._line is not None:
+            panel = self._line.panel
         elif self._looks.help:
             panel = ("keys", *self._bindings.help_lines())
         view = View(

@@ -10,6 +10,7 @@ import typer
 from spatia.app.fingerprint import fingerprint
 from spatia.app.run_folder import RunFolder
 from spatia.app.session import Session, scene_settings
+from spatia.app.things import read_thing
 from spatia.app.walk import Walk
 from spatia.clock import WallClock
 from spatia.errors import InputError, SceneError
@@ -137,9 +138,11 @@ def walk_in_window(
 ) -> RunFolder:
     """Until the person leaves. `things` are PLY files to insert.
 
-    Raises `SpatiaError` before anything is made where there is no world or no window.
+    Raises `SpatiaError` before anything is made where there is no world or no window, or a file is no PLY.
     """
     source, bindings = LiveSource(), bindings_of(world.scene, bindings_file)
+    for thing in things:
+        read_thing(thing, max_points=world.scene.memory.rgb.max_points)
     named = gamepads_file or world.scene.controls.gamepads
     gamepads = () if named is None else read_mappings(named)
     with Window(f"spatia: {world.scene.name}", size, bindings=bindings) as window:

@@ -1,6 +1,6 @@
 """From what happened to keys, mouse and gamepad to what it means. Any one thread; knows no window.
 
-Events are taken in the order in which they happened, so a key that begins a prompt turns those after it into letters.
+Events are taken in the order in which they happened, so a key that begins a line turns those after it into letters.
 """
 
 from collections.abc import Iterable
@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from math import hypot
 
 from spatia.input.bindings import PAD_BUTTONS, Bindings
-from spatia.records.input import BACKSPACE, EARLIER, ENTER, ESCAPE, LATER, MAX_TEXT, InputSnapshot
+from spatia.records.input import BACKSPACE, COMPLETE, EARLIER, ENTER, ESCAPE, LATER, MAX_TEXT, InputSnapshot
 
 STICK_REST = 0.15  # worn sticks rest this far from their middle
 TRIGGER_REST = 0.05
 PUSHED_IS_PRESSED = 0.5  # a stick or trigger beyond this is a key that is down
-TYPES = ("prompt",)  # actions after which keys are letters, up to enter or escape
+TYPES = ("prompt", "name_thing")  # actions after which keys are letters, up to enter or escape
 _EDITING_KEYS = {
     "backspace": BACKSPACE,
+    "tab": COMPLETE,
     "enter": ENTER,
     "kp_enter": ENTER,
     "escape": ESCAPE,
@@ -125,7 +126,7 @@ class Devices:
         self._captured = False
         self._focused = True
         self._typing = False
-        self._skip_character = False  # the letter of the key that began the typing
+        self._began_typing = ""  # the key, while it is held: it types no letters
         self._size_px = (0, 0)
         self._px_per_unit = (1.0, 1.0)
 
@@ -159,12 +160,12 @@ class Devices:
             case KeyDown(key, repeated):
                 self._key_down(key, repeated, poll)
             case KeyUp(key):
-                self._skip_character = False
+                if key == self._began_typing:
+                    self._began_typing = ""
                 self._down.pop(key, None)
             case Character(text):
-                if self._typing and not self._skip_character:
+                if self._typing and not self._began_typing:
                     poll.typed += text
-                self._skip_character = False
             case PointerMoved(x, y):
                 if self._captured and self._pointer is not None:
                     poll.look_x += x - self._pointer[0]
@@ -194,12 +195,13 @@ class Devices:
                 poll.closing = True
 
     def _key_down(self, key: str, repeated: bool, poll: "_Poll") -> None:
-        self._skip_character = False
         if self._typing:
+            if repeated and key == self._began_typing:
+                return
+            self._began_typing = ""
             letter = _EDITING_KEYS.get(key, "")
-            if not (repeated and letter in (ENTER, ESCAPE)):  # the key that began the typing may still be held
-                poll.typed += letter
-                self._typing = letter not in (ENTER, ESCAPE)
+            poll.typed += letter
+            self._typing = letter not in (ENTER, ESCAPE)
             return
         if repeated:
             return
@@ -208,7 +210,7 @@ class Devices:
             poll.pressed.append(action)
             poll.touched.append(action)
             if action in TYPES:
-                self._typing = self._skip_character = True
+                self._typing, self._began_typing = True, key
                 self._down.clear()
 
     def _let_go(self, poll: "_Poll") -> None:

@@ -12,6 +12,7 @@ from spatia.errors import InputError, near_miss
 # While a person types, these stand in `typed` for the keys that are no letters, as they do on a terminal.
 BACKSPACE, ENTER, ESCAPE = "\b", "\n", "\x1b"
 EARLIER, LATER = "\x10", "\x0e"  # in the history of what was typed
+COMPLETE = "\t"  # what was begun
 
 MAX_NAMES = 256  # in one field of a snapshot that is read from a file
 MAX_TEXT = 4096

@@ -71,15 +71,14 @@ def test_a_clip_needs_a_way_to_be_made_along(person: Scripted) -> None:
 
 def test_what_is_typed_becomes_the_prompt_and_can_be_called_back(person: Scripted) -> None:
     person.hold("forward", frames=12)
-    person.type("a sofx")
+    person.type("a sofx", into="prompt")
     person.type(f"{BACKSPACE}a{ENTER}")
     person.until_idle()
     clips = [info for info in person.session.store.log() if info.kind == "clip"]
     assert {info.payload["prompt"] for info in clips} == {"a sofa"}
-    person.type(EARLIER)
+    person.type(EARLIER, into="prompt")
     assert "a sofa_" in person.painter.views[-1].panel
-    person.type(f"{ESCAPE}")
-    person.frames(NOTHING, 1)
+    person.type(ESCAPE)
     assert person.painter.views[-1].panel == ()
 
 
@@ -293,7 +292,7 @@ def test_a_place_has_its_say_where_nothing_was_typed(tmp_path: Path) -> None:
         person.until_idle()
         assert prompts(person) == {"a fountain"}
         person.hold("back", frames=12)
-        person.type(f"a sofa{ENTER}")
+        person.type(f"a sofa{ENTER}", into="prompt")
         person.until_idle()
         assert prompts(person) == {"a fountain", "a sofa"}, "who types is heard"
         clips = len(list(person.session.store.log()))

@@ -2,6 +2,7 @@ import pytest
 
 from spatia.input.bindings import PAD_BUTTONS, Bindings
 from spatia.input.devices import (
+    TYPES,
     Character,
     CloseAsked,
     Devices,
@@ -131,6 +132,44 @@ def test_the_key_that_began_typing_may_stay_down(devices: Devices) -> None:
 def test_a_letter_that_begins_typing_is_not_typed() -> None:
     devices = Devices(Bindings.of({"prompt": "j"}))
     assert devices.take([KeyDown("j"), Character("j"), KeyUp("j"), KeyDown("j"), Character("j")]).typed == "j"
+
+
+@pytest.mark.parametrize("action", TYPES)
+def test_every_action_that_takes_text_begins_a_line(action: str) -> None:
+    begun = Devices(Bindings.of({action: "j"})).take([KeyDown("j"), Character("j"), KeyUp("j"), Character("w")])
+    assert (begun.pressed, begun.typed, begun.typing) == ((action,), "w", True)
+
+
+def test_a_letter_that_begins_typing_is_not_typed_however_long_it_is_held(devices: Devices) -> None:
+    repeat: tuple[Event, ...] = (KeyDown("l", repeated=True), Character("l"))
+    assert devices.take([KeyDown("l"), Character("l"), *repeat, *repeat, KeyUp("l")]).typed == ""
+    assert devices.take([KeyDown("l"), Character("l"), *repeat]).typed == "ll"
+
+
+def test_a_letter_typed_before_the_first_key_is_up_counts(devices: Devices) -> None:
+    assert devices.take([KeyDown("l"), Character("l"), KeyDown("a"), Character("a"), KeyUp("l")]).typed == "a"
+
+
+def test_two_lines_within_one_poll_stand_one_after_the_other(devices: Devices) -> None:
+    lines = devices.take(
+        [
+            KeyDown("enter"),
+            KeyUp("enter"),
+            Character("a"),
+            KeyDown("enter"),
+            KeyDown("l"),
+            KeyUp("l"),
+            Character("b"),
+            KeyDown("escape"),
+        ]
+    )
+    assert (lines.pressed, lines.typed, lines.typing) == (("prompt", "name_thing"), "a\nb\x1b", False)
+
+
+def test_tab_completes_while_typing_and_is_its_own_key_otherwise(devices: Devices) -> None:
+    assert devices.take([KeyDown("tab"), KeyUp("tab")]).pressed == ("picture",)
+    typed = typing(devices, KeyDown("tab"))
+    assert (typed.typed, typed.pressed) == ("\t", ())
 
 
 def test_up_and_down_walk_through_what_was_typed_before(devices: Devices) -> None:
