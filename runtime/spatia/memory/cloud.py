@@ -1,6 +1,6 @@
 """The static point cloud: one point a voxel, merged as sightings come, edited by commands, read through snapshots.
 
-`PointMemory` is the only writer and belongs to the main thread. Readers on any thread get a `CloudSnapshot`, which
+`PointMemory` is the only writer and belongs to one thread at a time. Readers on any get a `CloudSnapshot`, which
 never changes under them. A row keeps its voxel for good: the stored position always lies in it, a removed point stays
 as a tombstone, and so rows alone are enough to rebuild everything else.
 """

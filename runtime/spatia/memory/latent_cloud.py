@@ -1,6 +1,6 @@
 """The latent cloud: one latent a voxel, the newest sighting wins; edited by commands, read through snapshots.
 
-`LatentCloud` is the only writer and belongs to the main thread, as `PointMemory` does for colours. Readers on any
+`LatentCloud` is the only writer and belongs to one thread at a time, as `PointMemory` does for colours. Readers on any
 thread get a `LatentSnapshot`, which never changes under them. A row keeps its voxel for good and a removed point stays
 as a tombstone, so changes, played again in order, make the same cloud byte for byte.
 """

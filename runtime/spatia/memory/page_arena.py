@@ -5,7 +5,7 @@ snapshot can see is never written: the writer copies it, points its table at the
 the last snapshot that could see it is gone. A snapshot says that it lives by its `Lease`, which is only ever looked at
 through a weak reference, so readers on other threads need not tell anyone when they are done.
 
-Only the owner of the memory, on the main thread, calls these methods.
+Only the owner of the memory calls these methods, on one thread at a time.
 """
 
 import weakref
