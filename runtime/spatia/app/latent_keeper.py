@@ -1,7 +1,8 @@
 """`LatentKeeper` owns the latent cloud beside the coloured one, and says what of it goes into each commit.
 
-Part of `WorldKeeper`, and on its thread. A clip's points and an edit become changes of the cloud; a commit keeps the change, and a resumed world goes through all
-of them again. The last latents of a clip are kept as well: a generator may begin the next one with them.
+Part of `WorldKeeper`, and on its thread. A clip's points and an edit become changes of the cloud; a commit keeps the
+change, and a resumed world goes through all of them again. The last latents of a clip are kept as well: a generator may
+begin the next one with them.
 """
 
 from collections.abc import Callable, Mapping

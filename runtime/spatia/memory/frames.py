@@ -1,6 +1,6 @@
 """The archive of all frames of a walk: pictures, cameras, keyframe depth, and what each frame saw.
 
-Append-only, on one thread at a time; its records are immutable and may be read on any. Frames are numbered 0, 1, 2, ... in
+Append-only, on one thread at a time; its records are immutable, for any thread. Frames are numbered 0, 1, 2, ... in
 the order of the walk. The pictures stay in memory as uint8: a frame of 1248 x 704 takes 2.6 MB, a keyframe's depth
 3.5 MB, its visible voxels some 50 KB with their index. `FrameArchive.nbytes` says how much it is, and `max_bytes`
 bounds it.
