@@ -172,6 +172,29 @@ def test_no_page_in_view_is_left_out_however_few_points_a_frame_is_given(screen:
     assert like(screen.picture(cloud, most_points=1), RED, within=120)[2:-2, 2:-2].all()
 
 
+def test_a_view_that_is_shown_again_is_the_same_and_one_that_changed_is_not(screen: Screen) -> None:
+    speckled = np.random.default_rng(5).integers(0, 256, (len(wall()), 3))
+    cloud, other = cloud_of(wall(), speckled), cloud_of(wall(), GREEN)
+    aside = np.eye(4)
+    aside[0, 3] = 1.5
+    plain = screen.picture(cloud)
+    views: list[dict[str, Any]] = [{}, {"world_from_camera": aside}, {"color_by": "provenance"}, {"most_points": 1}]
+    for shown in views:
+        first, again = screen.picture(cloud, **shown), screen.picture(cloud, **shown)
+        np.testing.assert_array_equal(first, again)
+        assert (first != plain).any() == bool(shown)
+    assert like(screen.picture(other), GREEN).mean() > 0.9
+    np.testing.assert_array_equal(screen.picture(cloud), plain)
+    assert screen.picture(None).max() < 100
+
+
+def test_what_lies_over_points_that_stand_still_is_drawn_anew(screen: Screen) -> None:
+    cloud = cloud_of(wall())
+    plain = screen.picture(cloud)
+    assert (screen.picture(cloud, hud=("12 fps",)) != plain).any()
+    np.testing.assert_array_equal(screen.picture(cloud), plain)
+
+
 def test_the_byte_budget_is_kept_and_all_is_there_in_the_end(context: Any) -> None:
     cloud = cloud_of(wall())
     slow, fast = Screen(context, upload_budget_bytes=3 * PAGE_BYTES), Screen(context)

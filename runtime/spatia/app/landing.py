@@ -72,5 +72,6 @@ class Landing(Generic[K]):
         self._tell()
 
     def _tell(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self._keeper.append_events(waiting)
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._keeper.append_events(waiting)

@@ -106,6 +106,10 @@ class RoundResult:
     notes: tuple[str, ...] = ()  # the generator's and the estimator's, see `Clip` and `Geometry`
 
     @property
+    def epoch(self) -> int:
+        return self.order.epoch
+
+    @property
     def latent_tail(self) -> ClipLatents | None:
         """The last of `latents`, where the last frame ends one: what the next clip may begin with."""
         walked = len(self.order.preceding) + self.order.new_frame_count

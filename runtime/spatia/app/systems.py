@@ -277,7 +277,7 @@ class Rounds:
                 answer = self._answer(world, request)
                 if answer is None:
                     continue
-                stale = self._epoch_of(answer) != world.resource(Epoch).value
+                stale = answer.epoch != world.resource(Epoch).value
                 if stale or isinstance(answer, Failure):
                     commands.despawn(entity)
                     frame.send(Counts(stale_results=1) if stale else answer)
@@ -286,7 +286,7 @@ class Rounds:
                 frame.send(self._landing)
             if world.tick >= self._landing.lands_tick:
                 commands.despawn(entity)
-                stale = self._epoch_of(self._landing.result) != world.resource(Epoch).value
+                stale = self._landing.result.epoch != world.resource(Epoch).value
                 frame.send(Counts(stale_results=1) if stale else Due(result=self._landing.result))
                 self._landing = None
 
@@ -304,10 +304,6 @@ class Rounds:
     def _lands_tick(self, tick: int, request: InFlight) -> int:
         recorded = self._commit_ticks.get(request.request_id)
         return tick + self._settings.landing_ticks if recorded is None else recorded.landed
-
-    @staticmethod
-    def _epoch_of(answer: RoundResult | Failure) -> int:
-        return answer.epoch if isinstance(answer, Failure) else answer.order.epoch
 
 
 class Keeper(Merger, Protocol):

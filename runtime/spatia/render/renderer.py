@@ -4,6 +4,7 @@ Main thread, with the context current. Splats go to a colour and a depth texture
 those, so the framebuffer needs no depth of its own. All geometry is pulled from storage buffers by vertex number.
 """
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import moderngl
@@ -69,12 +70,7 @@ class Renderer:
         for program in self._programs.values():
             _set(program, eye.uniforms)
         scene = self._scene_of(size_px)
-        scene.framebuffer.use()
-        scene.framebuffer.clear(depth=1.0)
-        drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
-        if view.cloud is not None:
-            drawn = self._draw_cloud(view.cloud, eye, most_points=view.most_points, color_by=COLOR_BY[view.color_by])
-
+        drawn = self._draw_splats(view, eye, scene)
         target.use()
         self._context.viewport = (0, 0, *size_px)
         self._context.disable(moderngl.DEPTH_TEST)
@@ -98,6 +94,20 @@ class Renderer:
         for resource in (*self._meshes.values(), *self._programs.values(), self._picture, self._scene):
             if resource is not None:
                 resource.release()
+
+    def _draw_splats(self, view: View, eye: Eye, scene: "_Scene") -> Drawn:
+        """Into the scene's own textures, unless those hold them already: who stands still costs little."""
+        if scene.shows is not None and scene.shows.same_splats(view) and not scene.drawn.pages_waiting:
+            return replace(scene.drawn, bytes_uploaded=0)
+        scene.framebuffer.use()
+        scene.framebuffer.clear(depth=1.0)
+        if view.cloud is None:
+            scene.drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
+        else:
+            color_by = COLOR_BY[view.color_by]
+            scene.drawn = self._draw_cloud(view.cloud, eye, most_points=view.most_points, color_by=color_by)
+        scene.shows = view
+        return scene.drawn
 
     def _draw_cloud(self, cloud: CloudSnapshot, eye: Eye, *, most_points: int | None, color_by: int) -> Drawn:
         shares = shares_worth_drawing(cloud, eye)
@@ -222,10 +232,12 @@ class Renderer:
 
 
 class _Scene:
-    """Colour and depth of the splats."""
+    """Colour and depth of the splats, and of which view they are."""
 
     def __init__(self, context: Any, size_px: tuple[int, int]) -> None:
         self.size_px = size_px
+        self.shows: View | None = None
+        self.drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
         self.color = context.texture(size_px, 4)
         self.depth = context.depth_texture(size_px)
         self.depth.compare_func = ""  # read as numbers

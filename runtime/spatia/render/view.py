@@ -42,6 +42,15 @@ class View:
         if self.picture is not None:
             object.__setattr__(self, "picture", frozen(self.picture, "picture", np.uint8, (None, None, 3)))
 
+    def same_splats(self, other: "View") -> bool:
+        """Both show the same points of the same cloud alike, whatever lies over them."""
+        return (
+            self.cloud is other.cloud
+            and np.array_equal(self.world_from_camera, other.world_from_camera)
+            and (self.intrinsics, self.color_by, self.most_points)
+            == (other.intrinsics, other.color_by, other.most_points)
+        )
+
 
 def window_lens(own: Intrinsics, size_px: tuple[int, int]) -> Intrinsics:
     """A lens with the field of view of `own` from top to bottom, for a framebuffer of any shape."""
