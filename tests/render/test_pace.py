@@ -1,6 +1,7 @@
-from spatia.render.pace import FEWEST_POINTS, FRAME_S, FRAMES, Pace
+from spatia.render.pace import FRAME_S, FRAMES, PIXELS_A_POINT, Pace
 
 FLOOR_S, POINT_S = 0.005, 3e-7  # of a machine that draws a hundred thousand points in 35 ms
+PIXELS = 640 * 360
 
 
 def _walked(pace: Pace, frames: int, *, worth: int, slower: float = 1.0) -> list[float]:
@@ -8,7 +9,7 @@ def _walked(pace: Pace, frames: int, *, worth: int, slower: float = 1.0) -> list
     for _ in range(frames):
         points = worth if pace.most_points is None else min(worth, pace.most_points)
         seconds.append(slower * (FLOOR_S + POINT_S * points))
-        pace.frame(seconds[-1], points=points)
+        pace.frame(seconds[-1], points=points, pixels=PIXELS)
     return seconds
 
 
@@ -40,19 +41,33 @@ def test_work_beside_the_walk_takes_points_and_gives_them_back() -> None:
 def test_one_late_frame_changes_nothing() -> None:
     pace = Pace()
     for took_s in (0.03, 0.03, 0.4, 0.03, 0.03) * 4:
-        pace.frame(took_s, points=100_000)
+        pace.frame(took_s, points=100_000, pixels=PIXELS)
     assert pace.most_points is None
 
 
-def test_a_walk_into_an_easy_view_has_all_points_again() -> None:
+def test_an_easy_view_on_the_way_says_nothing_of_the_others() -> None:
     pace = Pace()
     _walked(pace, 60, worth=1_000_000)
+    found = pace.most_points
     _walked(pace, 60, worth=20_000)
-    assert pace.most_points is None
+    assert pace.most_points == found
 
 
-def test_however_slow_some_points_are_left() -> None:
+def test_frames_of_rest_are_not_judged_with_those_of_the_walk() -> None:
+    pace = Pace()
+    _walked(pace, 60, worth=1_000_000)
+    found = pace.most_points
+    for _ in range(3 * FRAMES):
+        pace.rest()
+        _walked(pace, FRAMES - 1, worth=1_000_000, slower=3.0)
+    pace.rest()
+    assert pace.most_points == found
+
+
+def test_however_slow_the_picture_is_not_taken_apart() -> None:
+    """A large window is slow by its pixels; without points it would be slow as well."""
     pace = Pace()
     for _ in range(40 * FRAMES):
-        pace.frame(1.0, points=FEWEST_POINTS)
-    assert pace.most_points == FEWEST_POINTS
+        points = 1_000_000 if pace.most_points is None else pace.most_points
+        pace.frame(1.0, points=points, pixels=PIXELS)
+    assert pace.most_points == PIXELS // PIXELS_A_POINT

@@ -40,6 +40,7 @@ from spatia.render.pace import Pace
 from spatia.render.view import ColorBy, Drawn, PictureMode, View, window_lens
 
 NOTICE_S = 6.0
+REST_S = 0.15  # without a motion; a mouse that is moved slowly has frames between two of its steps
 COLORS: tuple[ColorBy, ...] = ("rgb", "coverage", "provenance")
 PICTURES: tuple[PictureMode, ...] = ("off", "beside", "over")
 
@@ -130,6 +131,8 @@ class Walk:
         self._clips: list[int] = []  # of this walk, that are in the memory
         self._pace = Pace()
         self._drawn_from: F64 | None = None  # the pose of the last picture
+        self._rests_from_s = self._now_s
+        self._moving = False  # when that picture was drawn
         self._drawn = Drawn(points_drawn=0, bytes_uploaded=0, pages_waiting=0)
         self._mouse_free = False
         self.ended = False
@@ -158,7 +161,10 @@ class Walk:
         now_s = self._clock.now_s()
         elapsed_s, self._now_s = now_s - self._now_s, now_s
         self._frame_s = 0.9 * self._frame_s + 0.1 * elapsed_s if self._frame_s else elapsed_s
-        self._pace.frame(elapsed_s, points=self._drawn.points_drawn)
+        if self._moving:
+            self._pace.frame(elapsed_s, points=self._drawn.points_drawn, pixels=math.prod(self._window.size_px))
+        else:
+            self._pace.rest()
         seen = self._window.poll()
         self._react(seen)
         self._steering, motions = self._steering.advance(seen, elapsed_s, pitch_rad=self._pitch_rad())
@@ -286,10 +292,12 @@ class Walk:
     def _draw(self, seen: InputSnapshot, *, ticks: int) -> None:
         width_px, height_px = self._window.size_px
         if not width_px or not height_px:  # minimised
+            self._moving = False
             return
         snapshot, pose = self._session.snapshot(), self.pose()
-        moving = self._drawn_from is not None and not np.array_equal(pose, self._drawn_from)
-        self._drawn_from = pose
+        if self._drawn_from is not None and not np.array_equal(pose, self._drawn_from):
+            self._rests_from_s = self._now_s + REST_S
+        self._drawn_from, self._moving = pose, self._now_s < self._rests_from_s
         progress = self._session.progress()
         panel: tuple[str, ...] = ()
         if self._line is not None:
@@ -299,7 +307,7 @@ class Walk:
         view = View(
             cloud=snapshot,
             world_from_camera=pose,
-            most_points=self._pace.most_points if moving else None,
+            most_points=self._pace.most_points if self._moving else None,
             intrinsics=window_lens(self._session.intrinsics, (width_px, height_px)),
             color_by=self._looks.color_by,
             holes=self._looks.holes,

@@ -8,27 +8,30 @@ import statistics
 
 FRAME_S = 1 / 30
 SLOW, FAST = 1.15, 0.7  # shares of it between which nothing changes
-FEWEST_POINTS = 16_384
+PIXELS_A_POINT = 8  # at most: in software as many pixels cost more than a point, and fewer would only spoil the view
 FRAMES = 5  # judged together, so that a single late one changes nothing
 LEAST_STEP, MOST_STEP = 0.6, 1.25
 
 
 class Pace:
-    """A budget of points that follows the time of frames."""
+    """A budget of points that follows the time of frames, and is kept while somebody rests."""
 
     def __init__(self) -> None:
         self.most_points: int | None = None  # None: all that there are
         self._seconds: list[float] = []
 
-    def frame(self, took_s: float, *, points: int) -> None:
-        """A frame with so many points took so long."""
+    def frame(self, took_s: float, *, points: int, pixels: int) -> None:
+        """A frame of somebody who moves, with so many points on so many pixels, took so long."""
         self._seconds.append(took_s)
         if len(self._seconds) < FRAMES:
             return
         pace = statistics.median(self._seconds) / FRAME_S
         self._seconds.clear()  # what comes next is judged by itself
         if pace > SLOW:
-            self.most_points = max(int(points * max(1 / pace, LEAST_STEP)), FEWEST_POINTS)
-        elif pace < FAST and self.most_points is not None:
-            raised = int(self.most_points * min(1 / pace, MOST_STEP))
-            self.most_points = None if points < self.most_points // 2 else raised
+            self.most_points = max(int(points * max(1 / pace, LEAST_STEP)), pixels // PIXELS_A_POINT)
+        elif pace < FAST and self.most_points is not None and points > self.most_points // 2:  # few say nothing of many
+            self.most_points = int(self.most_points * min(1 / pace, MOST_STEP))
+
+    def rest(self) -> None:
+        """A frame of somebody who stands still has all points, and says nothing of how fast fewer are."""
+        self._seconds.clear()

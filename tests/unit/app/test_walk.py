@@ -305,3 +305,17 @@ def test_a_place_has_its_say_where_nothing_was_typed(tmp_path: Path) -> None:
 
 def prompts(person: Scripted) -> set[object]:
     return {info.payload["prompt"] for info in person.session.store.log() if info.kind == "clip"}
+
+
+def test_a_slow_machine_draws_fewer_points_while_somebody_moves_and_all_of_them_at_rest(person: Scripted) -> None:
+    person.hold("forward", frames=12)
+    assert person.painter.views[-1].most_points is not None, "24 frames a second are slow"
+    person.frames(NOTHING, 24)
+    assert person.painter.views[-1].most_points is None
+
+
+def test_a_frame_between_two_steps_of_a_slow_mouse_is_no_rest(person: Scripted) -> None:
+    for _ in range(12):
+        person.frames(InputSnapshot(look_px=(1.0, 0.0)), 1)
+        person.frames(NOTHING, 2)
+    assert person.painter.views[-1].most_points is not None
