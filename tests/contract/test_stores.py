@@ -203,6 +203,16 @@ def test_events_become_durable_with_the_next_commit_and_keep_their_order(make: M
     assert store.fsck() == []
 
 
+def test_events_of_a_commit_stand_behind_the_others_and_go_where_it_is_refused(make: Make) -> None:
+    store = make()
+    store.commit("initial", {}, cloud=cloud_change({0: 1}, page_count=1))
+    store.append_events([(1, "before", b"")])
+    with pytest.raises(ValueError, match="initial"):
+        store.commit("initial", {}, cloud=cloud_change({0: 1}, page_count=1), events=[(1, "refused", b"")])
+    store.commit("edit", {}, events=[(1, "its_own", b"")])
+    assert [(e.kind, e.commit) for e in store.events()] == [("before", 1), ("its_own", 1)]
+
+
 @pytest.mark.parametrize("event", [(-1, "a", b""), (0, "A!", b""), (0, "a", bytes((4 << 20) + 1))])
 def test_an_event_that_could_not_be_read_back_is_refused(make: Make, event: tuple[int, str, bytes]) -> None:
     with pytest.raises(ValueError, match="an event needs"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spatia.app.replay import replay
 from spatia.app.walk_cli import EditSaver
 from spatia.records.arrays import U8
 from spatia.scene.load import load_scene
@@ -36,8 +37,9 @@ def walk_and_ask(person: Scripted) -> None:
     person.until_idle()
 
 
-def test_a_full_disk_costs_the_clip_and_not_the_walk(tmp_path: Path, disk: Path) -> None:
-    with Scripted(tmp_path, "generation.commit=lockstep", world=disk / "world") as person:
+@pytest.mark.parametrize("commit", ["lockstep", "live"])
+def test_a_full_disk_costs_the_clip_and_not_the_walk(commit: str, tmp_path: Path, disk: Path) -> None:
+    with Scripted(tmp_path, f"generation.commit={commit}", world=disk / "world", live_wait_s=0.02) as person:
         make_room(disk)
         walk_and_ask(person)
         head = person.session.store.head
@@ -51,6 +53,7 @@ def test_a_full_disk_costs_the_clip_and_not_the_walk(tmp_path: Path, disk: Path)
         assert person.session.store.head != head
     with open_store(disk / "world", read_only=True) as store:
         assert store.fsck() == []
+    assert replay(disk / "world").difference is None, "the journal does not say that it was taken"
 
 
 def noise(*, size_px: tuple[int, int]) -> U8:

@@ -14,6 +14,7 @@ import numpy as np
 
 from spatia.app.failures import failed_event
 from spatia.app.journal import packed, plain
+from spatia.app.landing import JournalEvent
 from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.perception import visible_voxels
 from spatia.app.references import References
@@ -150,9 +151,7 @@ class WorldKeeper:
         stage_s = result.stage_s | {"merge": self._clock.now_s() - started_s}
         order = result.order
         beside = {"clip": order.clip, "stage_s": stage_s, "notes": list(result.notes), "poses": _poses_of(result)}
-        self._store.append_events([(tick, "timings", packed(beside))])
-        later = {} if lands_tick == tick else {"lands_tick": lands_tick}
-        self._store.append_events([(tick, "collected", packed({"request_id": order.request_id, **later}))])
+        collected = {"request_id": order.request_id} | ({} if lands_tick == tick else {"lands_tick": lands_tick})
         started_s = self._clock.now_s()
         self._commit(
             "clip",
@@ -172,11 +171,12 @@ class WorldKeeper:
                 "projection_sha256": list(result.projection_sha256),
             },
             arrays=result.archived.to_arrays() | arrays,
+            events=[(tick, "timings", packed(beside)), (tick, "collected", packed(collected))],
         )
         self._stage_s[order.clip] = stage_s | {"commit": self._clock.now_s() - started_s}
         return self.snapshot()
 
-    def append_events(self, events: Iterable[tuple[int, str, bytes]]) -> None:
+    def append_events(self, events: Iterable[JournalEvent]) -> None:
         """Into the journal; durable with the next commit."""
         self._store.append_events(events)
 
@@ -207,6 +207,7 @@ class WorldKeeper:
             "edit",
             {"edit": plain(edit), "points_touched": result.touched_count, "points_total": self._memory.alive_count},
             arrays=patch | arrays,
+            events=[],
         )
         return self.snapshot()
 
@@ -300,11 +301,13 @@ class WorldKeeper:
         }
         self._store.commit("initial", payload, cloud=CloudChange.of(self.snapshot()), arrays=arrays)
 
-    def _commit(self, kind: CommitKind, payload: dict[str, Plain], *, arrays: dict[str, AnyArray]) -> None:
+    def _commit(
+        self, kind: CommitKind, payload: dict[str, Plain], *, arrays: dict[str, AnyArray], events: list[JournalEvent]
+    ) -> None:
         head = self._store.head
         since = -1 if head is None else head.version
         changed = CloudChange.of(self.snapshot(), self._memory.pages_changed_since(since))
-        self._store.commit(kind, payload, cloud=changed, arrays=arrays)
+        self._store.commit(kind, payload, cloud=changed, arrays=arrays, events=events)
 
     @contextmanager
     def _or_as_before(self) -> Iterator[None]:

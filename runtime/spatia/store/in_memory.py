@@ -59,8 +59,10 @@ class MemoryStore:
         *,
         cloud: CloudChange | None = None,
         arrays: Mapping[str, AnyArray] | None = None,
+        events: Iterable[tuple[int, str, bytes]] = (),
     ) -> CommitInfo:
         before = self._kept[-1] if self._kept else None
+        told = [*self._pending, *checked_events(events)]
         digests = np.empty((0, DIGEST_BYTES), dtype=np.uint8) if before is None else before.digests
         new = draft(self.head, digests, kind=kind, payload=payload, cloud=cloud, arrays=arrays)
         pages = dict(enumerate(before.pages if before else ()))
@@ -73,7 +75,7 @@ class MemoryStore:
                 {name: array.copy() for name, array in new.arrays.items()},
             )
         )
-        self._events += [Event(tick=t, kind=k, payload=p, commit=new.info.number) for t, k, p in self._pending]
+        self._events += [Event(tick=t, kind=k, payload=p, commit=new.info.number) for t, k, p in told]
         self._pending = []
         return new.info
 

@@ -90,15 +90,17 @@ class FolderStore:
         *,
         cloud: CloudChange | None = None,
         arrays: Mapping[str, AnyArray] | None = None,
+        events: Iterable[tuple[int, str, bytes]] = (),
     ) -> CommitInfo:
         self._require_writable()
+        told = [*self._pending, *checked_events(events)]
         parent = self.head
         digests = self._manifest_of(parent)["sha256"]
         new = draft(parent, digests, kind=kind, payload=payload, cloud=cloud, arrays=arrays)
         safe = "nothing is committed yet" if parent is None else f"commit {parent.number} is safe"
         with disk_errors_told(self.path, f"commit {new.info.number} was refused ({safe})"):
             pages_blob, array_blobs = self._put_blobs(new)
-            self._write(new, parent, pages_blob=pages_blob, array_blobs=array_blobs)
+            self._write(new, parent, pages_blob=pages_blob, array_blobs=array_blobs, events=told)
         self._encoded.clear()
         return new.info
 
@@ -211,7 +213,13 @@ class FolderStore:
         return encode_array(array) if ahead is None else ahead
 
     def _write(
-        self, new: Draft, parent: CommitInfo | None, *, pages_blob: Blob | None, array_blobs: dict[str, Blob]
+        self,
+        new: Draft,
+        parent: CommitInfo | None,
+        *,
+        pages_blob: Blob | None,
+        array_blobs: dict[str, Blob],
+        events: list[tuple[int, str, bytes]],
     ) -> None:
         """The transaction. What it leaves behind when it fails is swept by the next opening, which knows the truth."""
         entries = entries_of(new)
@@ -228,7 +236,7 @@ class FolderStore:
                 entries_since_base=0 if writes_whole else since,
                 pages_blob=pages_blob,
                 array_blobs=array_blobs,
-                events=self._pending,
+                events=events,
             )
         finally:
             if self._journal.holds(new.info):

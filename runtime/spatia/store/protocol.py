@@ -153,8 +153,10 @@ class WorldStore(Protocol):
         *,
         cloud: CloudChange | None = None,
         arrays: Mapping[str, AnyArray] | None = None,
+        events: Iterable[tuple[int, str, bytes]] = (),
     ) -> CommitInfo:
-        """Make one commit durable, with the events appended since the last. Without `cloud` the cloud stays.
+        """Make one commit durable, with the events appended since the last and then its own, which are kept only with
+        it. Without `cloud` the cloud stays.
 
         The first is of kind "initial" and has a cloud. Raises `ValueError` for content that cannot be a commit, and
         `StoreError` when the disk refuses: the last commit is then still the head and nothing of this one is left.
