@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from spatia.app.asking import Asking
 from spatia.app.keeper import commit_ticks_of
 from spatia.app.session import LANDING_S, Session, scene_settings
 from spatia.app.state import Walker
@@ -56,8 +57,14 @@ def test_the_walk_goes_on_while_a_clip_is_written_and_sees_it_when_it_has_landed
         assert abs(moved).max() > 0.1 and session.snapshot().version == known.version
         assert progress is not None and progress.stage == "remember"
         assert source.waiting == 1, "an edit waits for the clip"
+        asking = Asking(session, source)
+        assert "made already" in asking.cancel()
         disk.go.set()
+        assert [info.kind for info in session.store.log()] == ["initial", "clip"], "merged, and not landed"
+        progress = session.progress()
+        assert progress is not None and (progress.stage, progress.done) == ("remember", 1)
         session.finish()
+        assert "no clip" in asking.cancel()
         assert session.snapshot().alive_count > known.alive_count
         session.tick()
         assert [info.kind for info in session.store.log()] == ["initial", "clip", "edit"]
@@ -77,6 +84,8 @@ def test_a_reset_while_a_clip_is_written_begins_the_world_again() -> None:
         tick_until_it_is_written(session, disk)
         disk.go.set()
         session.reset()
+        progress = session.progress()
+        assert progress is not None and progress.stage != "remember"
         session.finish()
         assert [info.kind for info in session.store.log()] == ["initial"]
         assert session.store.head == begun

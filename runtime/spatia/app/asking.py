@@ -4,7 +4,7 @@ Main thread. What returns text says it to the person; an empty text says nothing
 """
 
 from spatia.app.places import instruction_at
-from spatia.app.session import Session
+from spatia.app.session import REMEMBER, Session
 from spatia.app.state import Trajectory, Walker
 from spatia.control.policy import PolicyState, decide
 from spatia.geom.camera import Cameras
@@ -86,6 +86,11 @@ class Asking:
         return f"clips {self.policy}"
 
     def cancel(self) -> str:
+        progress = self._session.progress()
+        if progress is None:
+            return "no clip is in the making"
+        if progress.stage == REMEMBER:
+            return "the clip is made already; undo the round when it is in"
         self._session.cancel()
         return "asked to give up the clip in the making"
 

@@ -42,6 +42,11 @@ class Landing(Generic[K]):
         self._merging = self._thread.submit(self.keeper.merge, result, tick=tick, lands_tick=lands_tick)
 
     @property
+    def is_under_way(self) -> bool:
+        """A clip has come and not landed."""
+        return self._merging is not None
+
+    @property
     def is_merging(self) -> bool:
         return self._merging is not None and not self._merging.done()
 
@@ -59,6 +64,10 @@ class Landing(Generic[K]):
         if merging is None:
             raise RuntimeError("no clip is on its way")
         return merging.result()
+
+    def forget(self) -> None:
+        """Nobody waits for the clip any more: the world was begun again."""
+        self._merging = None
 
     def append_events(self, events: Iterable[JournalEvent]) -> None:
         """Into the journal, in order: at once, or after the commit that is being made."""

@@ -44,6 +44,7 @@ from spatia.store.protocol import WorldStore
 from spatia.streams import Streams
 
 LANDING_S = 0.5  # for merging a live clip while the walk goes on; where it takes longer the walk waits
+REMEMBER = "remember"  # the stage of a clip that is made and lands: it can no longer be given up
 COVERAGE_SHRINK = 8  # as many pixels each way share one: a point a voxel fills it from across a room
 
 
@@ -275,8 +276,9 @@ class Session:
     def progress(self) -> Progress | None:
         """How far the clip in the making is; None when there is none."""
         for _, request in self._app.world.query(InFlight):
-            if self._landing.is_merging:
-                return Progress(request_id=request.request_id, stage="remember", done=0, total=1)
+            if self._landing.is_under_way:
+                done = 0 if self._landing.is_merging else 1
+                return Progress(request_id=request.request_id, stage=REMEMBER, done=done, total=1)
             return self._parts.production.progress(request.request_id)
         return None
 

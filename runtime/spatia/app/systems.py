@@ -361,6 +361,7 @@ class Remembering:
             frame.send(Counts(edits=1))
         for reset in frame.read(ResetTo):
             snapshot, start = self._landing.keeper.reset(reset.seed)
+            self._landing.forget()
             commands.put(Cloud(snapshot=snapshot))
             commands.put(Trajectory(poses=start[None], shown=1))
             commands.put(Streams(seed=reset.seed))
