@@ -5,6 +5,7 @@ Each action returns what to say of it; an empty text says nothing.
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,6 @@ def one_line(error: SpatiaError) -> str:
 
 
 def next_file(folder: Path, name: str, ending: str) -> Path:
-    """``name_000.ending``, or the next number that is free."""
+    """``name_000.ending``, or the first number that is free: a picture or a copy that an edit names is never lost."""
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}_{sum(1 for _ in folder.glob(f'{name}_*.{ending}')):03d}.{ending}"
+    return next(path for n in count() if not (path := folder / f"{name}_{n:03d}.{ending}").exists())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spatia.app.editing import next_file
 from spatia.app.replay import replay
 from spatia.input.devices import TYPES
 from spatia.records.edits import AddCloud, AddPrimitive
@@ -140,3 +141,11 @@ def test_every_action_that_takes_text_has_its_line(action: str, person: Scripted
     assert panel(person)[1] == "a_"
     person.frames(NOTHING, 1)
     assert panel(person) == (), "the devices say when a line is over"
+
+
+def test_a_file_takes_the_place_of_no_other_where_one_was_deleted(tmp_path: Path) -> None:
+    for _ in range(3):
+        next_file(tmp_path, "film", "mp4").touch()
+    (tmp_path / "film_000.mp4").unlink()
+    next_file(tmp_path, "film", "mp4").touch()
+    assert next_file(tmp_path, "film", "mp4").name == "film_003.mp4"
