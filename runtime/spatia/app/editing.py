@@ -71,6 +71,7 @@ class Editing:
         if self.pointing.selection is None:
             return SELECT_FIRST
         self.do(Recolor(where=self.pointing.selection, color=PAINT, strength=0.8))
+        self.pointing.unmark()
         return ""
 
     def next_thing(self) -> str:

@@ -43,6 +43,10 @@ class Pointing:
     def clear(self) -> None:
         self._corner, self.at, self.selection, self.shown = None, None, None, NOTHING
 
+    def unmark(self) -> None:
+        """The selection stays; its points are shown as they are."""
+        self.shown = NOTHING
+
     def place(self, snapshot: CloudSnapshot, world_from_camera: F64) -> Vec3 | None:
         """What stands in the middle of the view, without selecting it."""
         found = _seen(snapshot, world_from_camera)

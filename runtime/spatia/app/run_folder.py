@@ -91,7 +91,7 @@ def new_folder(path: Path) -> RunFolder:
         raise InputError(
             f"the folder already holds {taken[0]!r}",
             where=str(path),
-            fix=f"name a new folder with --out, or go on with `spatia run --resume {path}`",
+            fix=f"name a new folder with --out, or go on with `spatia run --resume {path}` or `spatia walk {path}`",
         )
     return RunFolder(path)
 

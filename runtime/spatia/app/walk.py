@@ -236,6 +236,7 @@ class Walk:
         if self._mouse_free:
             self._mouse_free = False
             self._window.capture_mouse(True)
+            self.say("the mouse looks around again")
             return
         self.say(self.editing.select(self.pose()))
 

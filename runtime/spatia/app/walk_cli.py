@@ -14,6 +14,7 @@ from spatia.app.things import read_thing
 from spatia.app.walk import Walk
 from spatia.clock import WallClock
 from spatia.errors import InputError, SceneError
+from spatia.geom.camera import Intrinsics
 from spatia.input.bindings import Bindings
 from spatia.input.gamepad_mappings import read_mappings
 from spatia.input.live import LiveSource
@@ -150,6 +151,7 @@ def walk_in_window(
         folder, store = world.open_store()
         painter = WindowPainter(window)
         try:
+            _announce(window, painter)
             with Session(world.scene, store=store, source=source, live_wait_s=0.0, in_background=True) as session:
                 walk = Walk(
                     session,
@@ -168,3 +170,13 @@ def walk_in_window(
         finally:
             painter.release()
     return folder
+
+
+def _announce(window: Window, painter: WindowPainter) -> None:
+    """A picture before there is a world: opening one takes a while."""
+    width_px, height_px = window.size_px
+    if width_px and height_px:
+        lens = Intrinsics.from_fov(fov_y_rad=1.0, width_px=width_px, height_px=height_px)
+        view = View(cloud=None, world_from_camera=np.eye(4), intrinsics=lens, panel=("opening the world",))
+        painter.draw(view, size_px=(width_px, height_px))
+        window.swap()
