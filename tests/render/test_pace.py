@@ -71,3 +71,41 @@ def test_however_slow_the_picture_is_not_taken_apart() -> None:
         points = 1_000_000 if pace.most_points is None else pace.most_points
         pace.frame(1.0, points=points, pixels=PIXELS)
     assert pace.most_points == PIXELS // PIXELS_A_POINT
+
+
+LARGE_PX = 1280 * 720
+PIXEL_S = 4e-8
+
+
+def _walked_large(pace: Pace, frames: int, *, slower: float = 1.0) -> list[bool]:
+    """Of a window whose pixels alone take a frame's time; whether each frame was coarse."""
+    coarse = []
+    for _ in range(frames):
+        pixels = LARGE_PX // 4 if pace.coarse else LARGE_PX
+        points = pixels if pace.most_points is None else min(pixels, pace.most_points)
+        coarse.append(pace.coarse)
+        pace.frame(slower * (PIXEL_S * pixels + POINT_S * points), points=points, pixels=LARGE_PX)
+    return coarse
+
+
+def test_a_large_window_that_fewer_points_do_not_help_is_drawn_coarse_and_stays_so() -> None:
+    pace = Pace()
+    coarse = _walked_large(pace, 120)
+    assert not coarse[0] and all(coarse[40:])
+    assert pace.most_points is not None and pace.most_points > LARGE_PX // PIXELS_A_POINT // 4
+
+
+def test_a_large_window_is_fine_again_where_that_costs_nothing() -> None:
+    pace = Pace()
+    _walked_large(pace, 120)
+    assert not any(_walked_large(pace, 120, slower=0.1)[60:]), "the work beside it is done"
+
+
+def test_a_fast_machine_never_draws_coarse() -> None:
+    assert not any(_walked_large(Pace(), 200, slower=0.05))
+
+
+def test_a_small_window_is_never_coarse() -> None:
+    pace = Pace()
+    _walked(pace, 200, worth=1_000_000, slower=10.0)
+    assert not pace.coarse

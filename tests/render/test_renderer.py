@@ -188,6 +188,23 @@ def test_a_view_that_is_shown_again_is_the_same_and_one_that_changed_is_not(scre
     assert screen.picture(None).max() < 100
 
 
+def test_a_coarse_world_is_the_same_with_fewer_pixels_and_its_words_are_not_coarse(context: Any) -> None:
+    small, sheet = Screen(context, (32, 24)), Screen(context)
+    positions = np.concatenate([wall(2.0), wall(1.0)[wall(1.0)[:, 0] < -0.2]])
+    colors = np.where(positions[:, 2:] < 1.5, GREEN, RED)
+    cloud = cloud_of(positions, colors)
+    half = small.picture(cloud, intrinsics=LENS.resized(width_px=32, height_px=24))
+    coarse = sheet.picture(cloud, coarse=True)
+    assert np.abs(coarse.astype(int) - half.repeat(2, axis=0).repeat(2, axis=1)).mean() < 6
+    assert like(coarse, GREEN)[:, 0].mean() > 0.8, "the other edge does not shine through"
+    assert like(coarse, RED, within=30)[:, 44:].all()
+    words = (sheet.picture(cloud, hud=("12 fps",)) != sheet.picture(cloud)).any(axis=-1)
+    coarse_words = (sheet.picture(cloud, coarse=True, hud=("12 fps",)) != coarse).any(axis=-1)
+    np.testing.assert_array_equal(words, coarse_words)
+    small.release()
+    sheet.release()
+
+
 def test_what_lies_over_points_that_stand_still_is_drawn_anew(screen: Screen) -> None:
     cloud = cloud_of(wall())
     plain = screen.picture(cloud)

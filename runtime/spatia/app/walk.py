@@ -309,6 +309,7 @@ class Walk:
             cloud=snapshot,
             world_from_camera=pose,
             most_points=self._pace.most_points if self._moving else None,
+            coarse=self._moving and self._pace.coarse,
             intrinsics=window_lens(self._session.intrinsics, (width_px, height_px)),
             color_by=self._looks.color_by,
             holes=self._looks.holes,

@@ -65,20 +65,10 @@ class Renderer:
         """One frame. Raises `ValueError` where the view's intrinsics are of another size than the framebuffer."""
         if (view.intrinsics.width_px, view.intrinsics.height_px) != size_px:
             raise ValueError(f"the view's intrinsics must be of size {size_px}; got {view.intrinsics}")
-        target = self._context.fbo
-        eye = Eye.of(view.world_from_camera, view.intrinsics)
-        for program in self._programs.values():
-            _set(program, eye.uniforms)
-        scene = self._scene_of(size_px)
-        drawn = self._draw_splats(view, eye, scene)
-        target.use()
-        self._context.viewport = (0, 0, *size_px)
-        self._context.disable(moderngl.DEPTH_TEST)
-        scene.color.use(0)
-        scene.depth.use(1)
-        self._resolve(view)
-        self._context.enable(moderngl.BLEND)
-        self._draw_marks(view)
+        screen = self._context.fbo
+        drawn = self._draw_world(_halved(view), screen) if view.coarse else self._draw_world(view, screen)
+        if view.coarse:
+            self._enlarge(view, screen)
         if view.picture is not None and view.picture_mode != "off":
             self._draw_picture(view.picture, view.picture_mode, size_px)
         self._draw_text(view, size_px)
@@ -94,6 +84,37 @@ class Renderer:
         for resource in (*self._meshes.values(), *self._programs.values(), self._picture, self._scene):
             if resource is not None:
                 resource.release()
+
+    def _draw_world(self, view: View, screen: Any) -> Drawn:
+        """All that has a place in the world, onto the screen or, coarse, into a texture. Leaves blending on."""
+        eye = Eye.of(view.world_from_camera, view.intrinsics)
+        for program in self._programs.values():
+            _set(program, eye.uniforms)
+        scene = self._scene_of((view.intrinsics.width_px, view.intrinsics.height_px))
+        drawn = self._draw_splats(view, eye, scene)
+        self._use(scene.lit_framebuffer if view.coarse else screen, scene.size_px)
+        self._context.disable(moderngl.DEPTH_TEST)
+        scene.color.use(0)
+        scene.depth.use(1)
+        self._resolve(view)
+        self._context.enable(moderngl.BLEND)
+        self._draw_marks(view)
+        return drawn
+
+    def _enlarge(self, view: View, screen: Any) -> None:
+        """The world that was drawn coarse, over the whole screen."""
+        size_px = view.intrinsics.width_px, view.intrinsics.height_px
+        self._use(screen, size_px)
+        for name in ("picture", "text"):
+            _set(self._programs[name], {"size": size_px})
+        assert self._scene is not None  # the world was drawn there
+        self._scene.lit.use(0)
+        whole = np.array([[(0, 0, *size_px), (0, 1, 1, 0), (1, 1, 1, 1)]], np.float32)  # rows from the lowest
+        self._draw_quads("picture", whole, {"picture": 0})
+
+    def _use(self, framebuffer: Any, size_px: tuple[int, int]) -> None:
+        framebuffer.use()
+        self._context.viewport = (0, 0, *size_px)
 
     def _draw_splats(self, view: View, eye: Eye, scene: "_Scene") -> Drawn:
         """Into the scene's own textures, unless those hold them already: who stands still costs little."""
@@ -232,7 +253,7 @@ class Renderer:
 
 
 class _Scene:
-    """Colour and depth of the splats, and of which view they are."""
+    """Colour and depth of the splats, and of which view they are; and where a coarse world is lit."""
 
     def __init__(self, context: Any, size_px: tuple[int, int]) -> None:
         self.size_px = size_px
@@ -242,9 +263,12 @@ class _Scene:
         self.depth = context.depth_texture(size_px)
         self.depth.compare_func = ""  # read as numbers
         self.framebuffer = context.framebuffer([self.color], self.depth)
+        self.lit = context.texture(size_px, 4)
+        self.lit.repeat_x = self.lit.repeat_y = False
+        self.lit_framebuffer = context.framebuffer([self.lit])
 
     def release(self) -> None:
-        for resource in (self.framebuffer, self.color, self.depth):
+        for resource in (self.framebuffer, self.color, self.depth, self.lit_framebuffer, self.lit):
             resource.release()
 
 
@@ -265,6 +289,11 @@ class _Stream:
 
     def release(self) -> None:
         self._buffer.release()
+
+
+def _halved(view: View) -> View:
+    k = view.intrinsics
+    return replace(view, intrinsics=k.resized(width_px=max(k.width_px // 2, 1), height_px=max(k.height_px // 2, 1)))
 
 
 def _scale(height_px: int) -> float:

@@ -29,6 +29,7 @@ class View:
     frusta_world_from_camera: F64 = field(default_factory=lambda: np.empty((0, 4, 4)))  # [k, 4, 4]
     picture: U8 | None = None  # [H, W, 3]
     picture_mode: PictureMode = "off"
+    coarse: bool = False  # the world at half the size each way, under words and pictures at full size
     most_points: int | None = None  # of the cloud, though some of each page; None for all that are worth drawing
     highlighted: F32 = field(default_factory=lambda: np.empty((0, 3), np.float32))  # [K, 3] positions in world
     hud: tuple[str, ...] = ()
