@@ -66,7 +66,7 @@ class Renderer:
         if (view.intrinsics.width_px, view.intrinsics.height_px) != size_px:
             raise ValueError(f"the view's intrinsics must be of size {size_px}; got {view.intrinsics}")
         screen = self._context.fbo
-        drawn = self._draw_world(_halved(view), screen) if view.coarse else self._draw_world(view, screen)
+        drawn = self._draw_world(_halved(view) if view.coarse else view, screen)
         if view.coarse:
             self._enlarge(view, screen)
         if view.picture is not None and view.picture_mode != "off":
