@@ -137,7 +137,9 @@ class Renderer:
         held = -(-self._pages.held // GROUP_POINTS)
         wanted = shares * held
         pixels = eye.intrinsics.width_px * eye.intrinsics.height_px
-        worth = int(POINTS_A_PIXEL * pixels) if most_points is None else min(int(POINTS_A_PIXEL * pixels), most_points)
+        worth = int(POINTS_A_PIXEL * pixels)
+        if most_points is not None:
+            worth = min(worth, most_points)
         all_pages = GROUP_POINTS * int((wanted > 0).sum())
         groups = groups_within(wanted, min(self._point_budget, max(worth, all_pages)))
         pages = np.flatnonzero(groups).astype(np.int32)
