@@ -10,7 +10,7 @@ from spatia.app.journal import packed
 from spatia.errors import StoreError
 from spatia.records.generation import Failure
 from spatia.store.canonical import unpack_plain
-from spatia.store.protocol import Event
+from spatia.store.protocol import Event, JournalEvent
 
 FAILED = "failed"
 
@@ -23,7 +23,7 @@ class Failed:
     failure: Failure
 
 
-def failed_event(tick: int, failure: Failure) -> tuple[int, str, bytes]:
+def failed_event(tick: int, failure: Failure) -> JournalEvent:
     """For the journal. A traceback is for whoever sees it happen."""
     told = {"request_id": failure.request_id, "failure": failure.kind, "message": failure.message}
     return tick, FAILED, packed(told)

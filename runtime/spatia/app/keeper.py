@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spatia.app.failures import failed_event
 from spatia.app.journal import packed, plain
-from spatia.app.landing import JournalEvent
 from spatia.app.latent_keeper import LatentKeeper
 from spatia.app.perception import visible_voxels
 from spatia.app.references import References
@@ -31,11 +29,11 @@ from spatia.records.arrays import Bool
 from spatia.records.cloud import INITIAL_CLIP, CloudSnapshot, Points, X, Z
 from spatia.records.edits import AddCloud, Edit, Move, Redo, Undo
 from spatia.records.frames import Frames
-from spatia.records.generation import ClipLatents, Failure
+from spatia.records.generation import ClipLatents
 from spatia.records.latents import LatentSnapshot
 from spatia.store.canonical import unpack_plain
 from spatia.store.in_memory import MemoryStore
-from spatia.store.protocol import AnyArray, CloudChange, CommitKind, Plain, WorldStore
+from spatia.store.protocol import AnyArray, CloudChange, CommitKind, JournalEvent, Plain, WorldStore
 from spatia.worlds.ply import read_ply
 
 
@@ -180,10 +178,6 @@ class WorldKeeper:
         """Into the journal; durable with the next commit."""
         self._store.append_events(events)
 
-    def note_failure(self, failure: Failure, *, tick: int) -> None:
-        """Into the journal, from which a replay knows which clips were not made."""
-        self._store.append_events([failed_event(tick, failure)])
-
     def edit(self, edit: Edit) -> CloudSnapshot:
         """Apply an edit and make it one commit. Raises `SpatiaError`, with nothing changed, where it cannot be done."""
         cloud = None
@@ -207,7 +201,6 @@ class WorldKeeper:
             "edit",
             {"edit": plain(edit), "points_touched": result.touched_count, "points_total": self._memory.alive_count},
             arrays=patch | arrays,
-            events=[],
         )
         return self.snapshot()
 
@@ -302,7 +295,12 @@ class WorldKeeper:
         self._store.commit("initial", payload, cloud=CloudChange.of(self.snapshot()), arrays=arrays)
 
     def _commit(
-        self, kind: CommitKind, payload: dict[str, Plain], *, arrays: dict[str, AnyArray], events: list[JournalEvent]
+        self,
+        kind: CommitKind,
+        payload: dict[str, Plain],
+        *,
+        arrays: dict[str, AnyArray],
+        events: Iterable[JournalEvent] = (),
     ) -> None:
         head = self._store.head
         since = -1 if head is None else head.version

@@ -12,8 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from spatia.app.background import stand_back
 from spatia.app.round import RoundResult
 from spatia.records.cloud import CloudSnapshot
-
-JournalEvent = tuple[int, str, bytes]  # tick, kind, payload
+from spatia.store.protocol import JournalEvent
 
 
 class Merger(Protocol):

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from spatia.app.failures import Failed
+from spatia.app.failures import Failed, failed_event
 from spatia.app.landing import Landing, Merger
 from spatia.app.places import instruction_at
 from spatia.app.production import Production
@@ -309,8 +309,6 @@ class Rounds:
 class Keeper(Merger, Protocol):
     """What Remembering drives: the owner of memory, archive and store."""
 
-    def note_failure(self, failure: Failure, *, tick: int) -> None: ...
-
     def edit(self, edit: Edit) -> CloudSnapshot: ...
 
     def reset(self, seed: int) -> tuple[CloudSnapshot, F64]:
@@ -352,7 +350,7 @@ class Remembering:
             commands.put(trajectory)
             frame.send(Counts(clips=1))
         for failure in frame.read(Failure):
-            self._landing.keeper.note_failure(failure, tick=world.tick)
+            self._landing.append_events([failed_event(world.tick, failure)])
             # The poses stay; nothing is tried again before somebody asks.
             commands.put(replace(trajectory, owed=0))
             frame.send(Counts(failures=1))

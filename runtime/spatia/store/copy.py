@@ -3,12 +3,12 @@
 import numpy as np
 
 from spatia.errors import StoreError
-from spatia.store.protocol import CloudChange, WorldStore
+from spatia.store.protocol import CloudChange, JournalEvent, WorldStore
 
 
 def copy_world(source: WorldStore, target: WorldStore) -> None:
     """Raises `StoreError` when a copied commit does not come out with the hash of its original."""
-    events: dict[int, list[tuple[int, str, bytes]]] = {}
+    events: dict[int, list[JournalEvent]] = {}
     for event in source.events():
         events.setdefault(event.commit, []).append((event.tick, event.kind, event.payload))
     for info in source.log():

@@ -22,6 +22,7 @@ from spatia.store.protocol import (
     CloudChange,
     CommitInfo,
     CommitKind,
+    JournalEvent,
     Plain,
     page_count_of,
 )
@@ -140,7 +141,7 @@ def page_digest(words: AnyArray) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(words, dtype="<u4").data).digest()
 
 
-def checked_events(events: Iterable[tuple[int, str, bytes]]) -> list[tuple[int, str, bytes]]:
+def checked_events(events: Iterable[JournalEvent]) -> list[JournalEvent]:
     """The same. Raises `ValueError` for an event that could not be read back."""
     checked = list(events)
     for tick, kind, payload in checked:
@@ -152,7 +153,7 @@ def checked_events(events: Iterable[tuple[int, str, bytes]]) -> list[tuple[int, 
     return checked
 
 
-def events_digest(events: Iterable[tuple[int, str, bytes]]) -> bytes:
+def events_digest(events: Iterable[JournalEvent]) -> bytes:
     """SHA-256 of the events that a commit made durable; apart from its hash, for what happened is not what there is."""
     digest = hashlib.sha256()
     for tick, kind, payload in events:

@@ -11,7 +11,17 @@ from spatia.records.arrays import U8, U32
 from spatia.records.cloud import FIELDS, PAGE_POINTS
 from spatia.store.canonical import pack_plain, unpack_plain
 from spatia.store.history import DIGEST_BYTES, checked_events, draft
-from spatia.store.protocol import AnyArray, CloudChange, CommitInfo, CommitKind, Event, Plain, Problem, SavedCloud
+from spatia.store.protocol import (
+    AnyArray,
+    CloudChange,
+    CommitInfo,
+    CommitKind,
+    Event,
+    JournalEvent,
+    Plain,
+    Problem,
+    SavedCloud,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +42,7 @@ class MemoryStore:
         self._fingerprint = pack_plain(dict(fingerprint or {}))
         self._kept: list[_Kept] = []
         self._events: list[Event] = []
-        self._pending: list[tuple[int, str, bytes]] = []
+        self._pending: list[JournalEvent] = []
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -59,7 +69,7 @@ class MemoryStore:
         *,
         cloud: CloudChange | None = None,
         arrays: Mapping[str, AnyArray] | None = None,
-        events: Iterable[tuple[int, str, bytes]] = (),
+        events: Iterable[JournalEvent] = (),
     ) -> CommitInfo:
         before = self._kept[-1] if self._kept else None
         told = [*self._pending, *checked_events(events)]
@@ -79,7 +89,7 @@ class MemoryStore:
         self._pending = []
         return new.info
 
-    def append_events(self, events: Iterable[tuple[int, str, bytes]]) -> None:
+    def append_events(self, events: Iterable[JournalEvent]) -> None:
         self._pending += checked_events(events)
 
     def events(self) -> Iterator[Event]:

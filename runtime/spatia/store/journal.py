@@ -15,7 +15,7 @@ from spatia.store.canonical import unpack_plain
 from spatia.store.database import MAX_ROW_BYTES, Database
 from spatia.store.history import Draft, events_digest
 from spatia.store.pages import ENTRY, Manifest, applied, empty_manifest, is_whole
-from spatia.store.protocol import KINDS, CommitInfo, page_count_of
+from spatia.store.protocol import KINDS, CommitInfo, JournalEvent, page_count_of
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Journal:
         entries_since_base: int,
         pages_blob: Blob | None,
         array_blobs: dict[str, Blob],
-        events: Sequence[tuple[int, str, bytes]],
+        events: Sequence[JournalEvent],
     ) -> None:
         """The one transaction of a commit. Raises `sqlite3.Error` when it did not happen."""
         info = draft.info
@@ -149,7 +149,7 @@ class Journal:
         )
         return {typed(name, str): (typed(digest, bytes), self._blob(sha256)) for name, digest, sha256 in rows}
 
-    def events_of(self, number: int) -> list[tuple[int, str, bytes]]:
+    def events_of(self, number: int) -> list[JournalEvent]:
         """Tick, kind and payload of the events that became durable with a commit."""
         typed = self._database.typed
         rows = self._database.rows(

@@ -21,7 +21,17 @@ from spatia.store.files import WriterLock, disk_errors_told
 from spatia.store.history import PAGE_BYTES, Draft, checked_events, draft
 from spatia.store.journal import Journal
 from spatia.store.pages import Manifest, applied, empty_manifest, entries_of, read_page
-from spatia.store.protocol import AnyArray, CloudChange, CommitInfo, CommitKind, Event, Plain, Problem, SavedCloud
+from spatia.store.protocol import (
+    AnyArray,
+    CloudChange,
+    CommitInfo,
+    CommitKind,
+    Event,
+    JournalEvent,
+    Plain,
+    Problem,
+    SavedCloud,
+)
 
 MAX_LOAD_BYTES = 4 << 30
 
@@ -45,7 +55,7 @@ class FolderStore:
         self._blobs = blobs
         self._lock = lock
         self._max_load_bytes = max_load_bytes
-        self._pending: list[tuple[int, str, bytes]] = []
+        self._pending: list[JournalEvent] = []
         self._encoded: list[tuple[AnyArray, bytes]] = []  # ahead of a commit; holds the arrays, so none is mistaken
         self._newest: tuple[str, Manifest] | None = None  # hash of a commit, and its manifest
         self._is_open = True
@@ -90,7 +100,7 @@ class FolderStore:
         *,
         cloud: CloudChange | None = None,
         arrays: Mapping[str, AnyArray] | None = None,
-        events: Iterable[tuple[int, str, bytes]] = (),
+        events: Iterable[JournalEvent] = (),
     ) -> CommitInfo:
         self._require_writable()
         told = [*self._pending, *checked_events(events)]
@@ -104,7 +114,7 @@ class FolderStore:
         self._encoded.clear()
         return new.info
 
-    def append_events(self, events: Iterable[tuple[int, str, bytes]]) -> None:
+    def append_events(self, events: Iterable[JournalEvent]) -> None:
         self._require_writable()
         self._pending += checked_events(events)
 
@@ -219,7 +229,7 @@ class FolderStore:
         *,
         pages_blob: Blob | None,
         array_blobs: dict[str, Blob],
-        events: list[tuple[int, str, bytes]],
+        events: list[JournalEvent],
     ) -> None:
         """The transaction. What it leaves behind when it fails is swept by the next opening, which knows the truth."""
         entries = entries_of(new)

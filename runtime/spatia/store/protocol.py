@@ -17,6 +17,7 @@ CommitKind = Literal["initial", "clip", "edit", "checkpoint"]
 KINDS: tuple[CommitKind, ...] = ("initial", "clip", "edit", "checkpoint")
 Plain = None | bool | int | float | str | bytes | Sequence["Plain"] | Mapping[str, "Plain"]
 AnyArray = npt.NDArray[Any]
+JournalEvent = tuple[int, str, bytes]  # tick, kind, payload: what is told; an `Event` once it is durable
 
 
 def page_count_of(row_count: int) -> int:
@@ -153,7 +154,7 @@ class WorldStore(Protocol):
         *,
         cloud: CloudChange | None = None,
         arrays: Mapping[str, AnyArray] | None = None,
-        events: Iterable[tuple[int, str, bytes]] = (),
+        events: Iterable[JournalEvent] = (),
     ) -> CommitInfo:
         """Make one commit durable, with the events appended since the last and then its own, which are kept only with
         it. Without `cloud` the cloud stays.
@@ -163,7 +164,7 @@ class WorldStore(Protocol):
         """
         ...
 
-    def append_events(self, events: Iterable[tuple[int, str, bytes]]) -> None:
+    def append_events(self, events: Iterable[JournalEvent]) -> None:
         """Add (tick, kind, canonical msgpack) to the journal; they become durable with the next commit."""
         ...
 

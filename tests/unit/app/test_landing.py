@@ -6,11 +6,12 @@ from typing import cast
 
 import pytest
 
-from spatia.app.landing import JournalEvent, Landing
+from spatia.app.landing import Landing
 from spatia.app.round import RoundResult
 from spatia.errors import StoreError
 from spatia.memory.cloud import PointMemory
 from spatia.records.cloud import CloudSnapshot
+from spatia.store.protocol import JournalEvent
 
 A_RESULT = cast(RoundResult, object())  # nothing looks into it
 SNAPSHOT = PointMemory().snapshot()
